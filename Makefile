@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+# make quickstart   a policy learns, in runs/quickstart
+# make test         everything that CI runs
+#
+# Both make the virtual environment .venv first, once. Another Python:
+# make test PYTHON=/path/to/python. More flags: make quickstart ARGS=...
+
+VENV ?= .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+# The first that runs, is new enough and can make virtual environments.
+PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
+  $$p -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' \
+  2> /dev/null && echo $$p && break; done)
+
+# Pins for this Python where we have them; others take the newest versions.
+PINS = $$(ls constraints/py$$($(BIN)/python -c \
+  'import sys; print("%d%d" % sys.version_info[:2])').txt 2> /dev/null)
+INSTALL = pins=$(PINS); $(BIN)/python -m pip install --quiet \
+  $${pins:+--constraint $$pins} --editable
+
+# Somebody else's modules must not shadow what is installed here.
+unexport PYTHONPATH
+unexport PYTHONHOME
+
+# No half-made environment is taken for a whole one.
+.DELETE_ON_ERROR:
+
+.PHONY: help quickstart test lint format clean
+
+help:
+	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
+
+quickstart: $(VENV)/installed
+	$(BIN)/python -m srpo_jax.main --gin_file=stage1.gin \
+	  --workdir=runs/quickstart $(ARGS)
+
+test: lint
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(VENV)/installed-test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) build dist srpo_jax.egg-info .pytest_cache .ruff_cache \
+	  .hypothesis
+
+$(VENV)/pyvenv.cfg:
+	@if [ -z '$(PYTHON)' ]; then \
+	  echo 'Makefile: no Python >= 3.11 with the venv module was found;' \
+	    'install python3 and python3-venv, or give PYTHON=/path/to/python' >&2; \
+	  exit 2; \
+	fi
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+	  "Makefile: PYTHON=$(PYTHON) is older than 3.11; give a newer one")'
+	$(PYTHON) -m venv $(VENV)
+
+# Empty files that say what is installed, so that it is done once.
+$(VENV)/installed: $(VENV)/pyvenv.cfg setup.py pyproject.toml constraints/*.txt
+	@echo 'installing into $(VENV); this takes a few minutes the first time'
+	$(INSTALL) .
+	touch $@
+
+$(VENV)/installed-test: $(VENV)/pyvenv.cfg setup.py pyproject.toml constraints/*.txt
+	@echo 'installing into $(VENV); this takes a few minutes the first time'
+	$(INSTALL) '.[test,reward]'
+	touch $@

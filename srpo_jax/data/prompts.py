@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Prompt sets, their order, and their tokens: what a step is made of.
+
+prompts = load(('embedded_math/train',))       # names, to a PromptSet
+prompts, dropped = drop_long(prompts, ...)     # too long to be asked
+ids_P = order(seed, stage, epoch, kept)        # pure; one epoch
+for ids_P, mask_P in batches(ids_P, 32): ...   # the last one is padded
+tokens_PL, mask_PL = encode(prompts.take(ids_P), ...)
+"""
+
+import collections
+import dataclasses
+import os
+import pathlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+
+from srpo_jax.core import keys
+from srpo_jax.core.config import ConfigError
+from srpo_jax.core.records import Prompt
+from srpo_jax.data.builders import gsm8k, store
+from srpo_jax.data.template import Template
+from srpo_jax.data.tokenizer import Tokenizer
+
+ASSETS = pathlib.Path(__file__).parents[1] / 'assets' / 'prompts'
+
+
+def cache_folder() -> pathlib.Path:
+  """Where built sets and downloads are kept: the user's cache folder."""
+  base = os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
+  return pathlib.Path(base) / 'srpo_jax' / 'prompts'
+
+
+def _embedded(name: str) -> Callable[[pathlib.Path | None], pathlib.Path]:
+  def folder(data_dir: pathlib.Path | None) -> pathlib.Path:
+    del data_dir  # it travels with the package
+    return ASSETS / name
+
+  return folder
+
+
+def _gsm8k(data_dir: pathlib.Path | None) -> pathlib.Path:
+  return gsm8k.prepare(data_dir, cache_folder())
+
+
+# Name of a set: the folder it is built in, building it first if need be.
+SETS = {
+  'embedded_math': _embedded('embedded_math'),
+  'embedded_code': _embedded('embedded_code'),
+  'gsm8k': _gsm8k,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class PromptSet:
+  """Prompts by id.
+
+  Attributes:
+    name: the names it was loaded from.
+    by_id: in ascending order of id.
+  """
+
+  name: str
+  by_id: dict[int, Prompt]
+
+  def __len__(self) -> int:
+    return len(self.by_id)
+
+  @property
+  def ids(self) -> np.ndarray:
+    """Every id, ascending, as uint64."""
+    return np.array(list(self.by_id), np.uint64)
+
+  def take(self, ids_P: Iterable[int]) -> list[Prompt]:
+    """The prompts of these ids, in their order."""
+    return [self.by_id[int(i)] for i in ids_P]
+
+
+def load(
+  names: str | Sequence[str], data_dir: str | os.PathLike | None = None
+) -> PromptSet:
+  """Reads one or more sets as one.
+
+  Args:
+    names: 'SET/SPLIT', or several of them.
+    data_dir: a folder with files of sets that do not travel with the package
+      (docs/prompts.md); without it they are downloaded once.
+
+  Raises:
+    ConfigError: an unknown set or split, a damaged file, or a prompt that is
+      there twice.
+  """
+  names = (names,) if isinstance(names, str) else tuple(names)
+  if not names:
+    raise ConfigError(f'no prompt set named; there are {_available()}')
+  folder = pathlib.Path(data_dir) if data_dir else None
+  if folder is not None and not folder.is_dir():
+    raise ConfigError(
+      f'DATA_DIR {folder}: no such folder; name one or unset it'
+    )
+  prompts = [prompt for name in names for prompt in _read(name, folder)]
+  return make_set(', '.join(names), prompts)
+
+
+def _available() -> str:
+  return ', '.join(f'{name}/train, {name}/test' for name in SETS)
+
+
+def _read(name: str, data_dir: pathlib.Path | None) -> list[Prompt]:
+  set_name, _, split = name.partition('/')
+  if set_name not in SETS or not split:
+    raise ConfigError(f'{name}: no such prompt set; there are {_available()}')
+  folder = SETS[set_name](data_dir)
+  remedy = (
+    'install the package again or rebuild with '
+    '`python -m srpo_jax.data.builders`'
+    if folder.parent == ASSETS
+    else f'delete {folder} and run again'
+  )
+  return store.read(folder, split, remedy)
+
+
+def make_set(name: str, prompts: Iterable[Prompt]) -> PromptSet:
+  """A PromptSet of these prompts.
+
+  Raises:
+    ConfigError: two of them have the same id.
+  """
+  prompts = sorted(prompts, key=lambda prompt: prompt.id)
+  counts = collections.Counter(prompt.id for prompt in prompts)
+  for prompt in prompts:
+    if counts[prompt.id] > 1:
+      raise ConfigError(
+        f'{name}: the prompt {prompt.question[:60]!r} (id {prompt.id}) is '
+        f'there {counts[prompt.id]} times; name each set once'
+      )
+  return PromptSet(name, {prompt.id: prompt for prompt in prompts})
+
+
+def drop_long(
+  prompts: PromptSet, tokenizer: Tokenizer, template: Template, limit: int
+) -> tuple[PromptSet, tuple[Prompt, ...]]:
+  """The prompts of at most `limit` tokens, and those that are longer.
+
+  Raises:
+    ConfigError: none is left.
+  """
+  fits, dropped = {}, []
+  for i, prompt in prompts.by_id.items():
+    if len(tokenizer.encode(template.render(prompt.question))) <= limit:
+      fits[i] = prompt
+    else:
+      dropped.append(prompt)
+  if not fits:
+    raise ConfigError(
+      f'{prompts.name}: none of {len(prompts)} prompts has at most {limit} '
+      'tokens; raise the limit'
+    )
+  return PromptSet(prompts.name, fits), tuple(dropped)
+
+
+def order(
+  seed: int, stage: int, epoch: int, kept_ids: Iterable[int]
+) -> np.ndarray:
+  """The ids of one epoch, shuffled: uint64 [number of kept ids].
+
+  A pure function of its arguments, and of `kept_ids` as a set: in which order
+  they come does not matter.
+
+  Raises:
+    ValueError: an id is there twice.
+  """
+  kept = np.array([int(i) for i in kept_ids], np.uint64)
+  ascending = np.unique(kept)
+  if len(ascending) != len(kept):
+    raise ValueError(f'{len(kept) - len(ascending)} ids are there twice')
+  return keys.host_rng(seed, 'order', stage, epoch).permutation(ascending)
+
+
+def batches(
+  order_ids: np.ndarray, prompts_per_step: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+  """Yields (ids_P, mask_P) for one step after another.
+
+  A last batch that is short is filled up with its own last id, mask False:
+  5 ids by 2: [a b] [T T], [c d] [T T], [e e] [T F].
+  """
+  for start in range(0, len(order_ids), prompts_per_step):
+    ids = order_ids[start : start + prompts_per_step]
+    missing = prompts_per_step - len(ids)
+    mask_P = np.arange(prompts_per_step) < len(ids)
+    yield np.concatenate([ids, np.repeat(ids[-1:], missing)]), mask_P
+
+
+def encode(
+  prompts: Sequence[Prompt],
+  tokenizer: Tokenizer,
+  template: Template,
+  limit: int,
+) -> tuple[np.ndarray, np.ndarray]:
+  """Tokens [P, L] (int32) and mask [P, L], padded on the right; L = limit.
+
+  Raises:
+    ValueError: a prompt is longer than the limit: `drop_long` comes first.
+  """
+  tokens_PL = np.full((len(prompts), limit), tokenizer.pad_id, np.int32)
+  mask_PL = np.zeros((len(prompts), limit), bool)
+  for p, prompt in enumerate(prompts):
+    ids = tokenizer.encode(template.render(prompt.question))
+    if len(ids) > limit:
+      raise ValueError(f'{prompt.question!r}: {len(ids)} tokens, limit {limit}')
+    tokens_PL[p, : len(ids)] = ids
+    mask_PL[p, : len(ids)] = True
+  return tokens_PL, mask_PL

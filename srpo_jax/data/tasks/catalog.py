@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which tasks there are, by level, and how many of each a set holds.
+
+The one table to change: rebuild the shipped sets with
+`python -m srpo_jax.data.builders.procedural` afterwards (docs/prompts.md).
+"""
+
+import functools
+
+from srpo_jax.data.tasks import gym, mathematics, programs, words
+from srpo_jax.data.tasks.problem import Task
+
+_of = functools.partial
+
+MATHEMATICS: dict[str, Task] = {
+  'add1': _of(mathematics.add, digits=1),
+  'add2': _of(mathematics.add, digits=2),
+  'add3': _of(mathematics.add, digits=3),
+  'add5': _of(mathematics.add, digits=5),
+  'sub2': _of(mathematics.subtract, digits=2),
+  'sub4': _of(mathematics.subtract, digits=4),
+  'mul1': mathematics.multiply_digits,
+  'mul2': mathematics.multiply_by_digit,
+  'mul22': mathematics.multiply_pairs,
+  'mod': mathematics.remainder,
+  'chain3': _of(mathematics.chain, terms=3),
+  'chain4': _of(mathematics.chain, terms=4),
+  'linear': mathematics.linear,
+  'fraction_sum': mathematics.fraction_sum,
+  'binary': mathematics.binary,
+  'power': mathematics.power,
+  'pair': mathematics.pair,
+  'sort3': _of(words.sort_numbers, length=3),
+  'sort5': _of(words.sort_numbers, length=5),
+  'reverse4': _of(words.reverse, length=4),
+  'reverse8': _of(words.reverse, length=8),
+  'count': words.count,
+  'max': words.maximum,
+  'gym_gcd': gym.gcd,
+  'gym_letter_counting': gym.letter_counting,
+  'gym_spell_backward': gym.spell_backward,
+  'gym_chain_sum': gym.chain_sum,
+  'gym_count_bits': gym.count_bits,
+}
+
+CODE: dict[str, Task] = {
+  'code_affine': programs.affine,
+  'code_brackets': programs.product_of_sum,
+  'code_fold': programs.fold,
+  'code_each': programs.each,
+  'code_keep': programs.keep,
+  'code_text': programs.text,
+}
+
+TASKS: dict[str, Task] = MATHEMATICS | CODE
+
+# Level: (prompts in train, prompts in test).
+EMBEDDED_MATH: dict[str, tuple[int, int]] = {
+  'add1': (14, 8),
+  'add2': (16, 10),
+  'add3': (12, 8),
+  'add5': (6, 4),
+  'sub2': (14, 8),
+  'sub4': (6, 4),
+  'mul1': (14, 6),
+  'mul2': (14, 10),
+  'mul22': (10, 6),
+  'mod': (16, 10),
+  'chain3': (14, 10),
+  'chain4': (12, 8),
+  'linear': (14, 8),
+  'fraction_sum': (14, 8),
+  'binary': (10, 6),
+  'power': (8, 3),
+  'pair': (12, 8),
+  'sort3': (12, 8),
+  'sort5': (10, 6),
+  'reverse4': (12, 6),
+  'reverse8': (10, 6),
+  'count': (12, 6),
+  'max': (10, 6),
+  'gym_gcd': (10, 6),
+  'gym_letter_counting': (10, 6),
+  'gym_spell_backward': (10, 6),
+  'gym_chain_sum': (10, 6),
+  'gym_count_bits': (8, 5),
+}
+
+EMBEDDED_CODE: dict[str, tuple[int, int]] = dict.fromkeys(CODE, (20, 10))

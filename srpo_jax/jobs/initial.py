@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a policy comes from: the package, a Hugging Face folder, a workdir.
+
+`INIT_FROM` names a Hugging Face folder, the workdir of another run (its
+newest checkpoint) or one checkpoint of it; unset, it is the embedded policy.
+"""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import orbax.checkpoint as ocp
+
+from srpo_jax.core.config import ConfigError
+from srpo_jax.data.tokenizer import SentencePieceTokenizer, Tokenizer
+from srpo_jax.policy import huggingface
+from srpo_jax.policy.config import DecoderConfig
+from srpo_jax.policy.policy import Params, Policy
+
+EMBEDDED = Path(__file__).parents[1] / 'assets' / 'policy'
+
+
+class Source(NamedTuple):
+  """Attributes:
+  identity: folder with config.json and tokenizer.model.
+  checkpoint: Orbax checkpoint with the weights; None if they lie in
+    `identity` as model.safetensors.
+  """
+
+  identity: Path
+  checkpoint: Path | None
+
+
+def find(init_from: str | None) -> Source:
+  """What `INIT_FROM` points at.
+
+  Raises:
+    ConfigError: nothing there that weights can be read from.
+  """
+  if init_from is None:
+    return Source(EMBEDDED, None)
+  path = Path(init_from)
+  if (path / 'config.json').exists():
+    return Source(path, None)
+  if (path / 'checkpoints').is_dir():
+    steps = [p for p in (path / 'checkpoints').iterdir() if p.name.isdigit()]
+    if steps:
+      newest = max(steps, key=lambda p: int(p.name))
+      return Source(path / 'policy', newest)
+  if path.parent.name == 'checkpoints' and path.is_dir():
+    return Source(path.parent.parent / 'policy', path)
+  raise ConfigError(
+    f'INIT_FROM = {init_from!r}: neither a Hugging Face folder (config.json) '
+    'nor a workdir or checkpoint of a run; name one of those'
+  )
+
+
+def tokenizer(source: Source) -> Tokenizer:
+  """The tokenizer that lies beside the weights."""
+  return SentencePieceTokenizer(source.identity / 'tokenizer.model')
+
+
+def decoder_config(source: Source) -> DecoderConfig:
+  """The numbers of the decoder."""
+  return huggingface.config_from_json(source.identity / 'config.json')
+
+
+def check_vocabulary(
+  source: Source, decoder: DecoderConfig, found: Tokenizer
+) -> None:
+  """Refuses a tokenizer with more tokens than the policy has."""
+  if found.vocab_size > decoder.vocab_size:
+    raise ConfigError(
+      f'{source.identity}: the tokenizer has {found.vocab_size} tokens, the '
+      f'policy {decoder.vocab_size}; use the tokenizer that belongs to it'
+    )
+
+
+def params(source: Source, policy: Policy) -> Params:
+  """The weights, on the host."""
+  if source.checkpoint is None:
+    return huggingface.load(source.identity)[1]
+  del policy
+  with ocp.StandardCheckpointer() as reader:
+    restored = reader.restore(source.checkpoint.absolute() / 'state')
+  return restored['params']
+
+
+def save_identity(
+  workdir: Path, decoder: DecoderConfig, found: SentencePieceTokenizer
+) -> None:
+  """WORKDIR/policy: what a later run needs beside a checkpoint."""
+  folder = Path(workdir) / 'policy'
+  folder.mkdir(parents=True, exist_ok=True)
+  ids = {'eos_token_id': list(found.end_ids), 'pad_token_id': found.pad_id}
+  raw = huggingface.config_to_json(decoder, ids)
+  text = json.dumps(raw, indent=2, sort_keys=True)
+  (folder / 'config.json').write_text(text + '\n')
+  (folder / 'tokenizer.model').write_bytes(found.model_bytes)
+
+
+def count(tree: Params) -> int:
+  """Parameters in a tree."""
+  return int(sum(np.size(x) for x in _leaves(tree)))
+
+
+def _leaves(tree):
+  if isinstance(tree, dict):
+    return [x for branch in tree.values() for x in _leaves(branch)]
+  return [tree]

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds what a training run works with, in the order of the data flow.
+
+Everything that can be wrong with the request is found here, in files first
+and devices last.
+"""
+
+import contextlib
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from srpo_jax.core import config, mesh as mesh_lib
+from srpo_jax.data import prompts as prompts_lib
+from srpo_jax.data.template import Template
+from srpo_jax.data.tokenizer import Tokenizer
+from srpo_jax.jobs import initial
+from srpo_jax.jobs.settings import Settings
+from srpo_jax.policy.policy import Policy, make_policy
+from srpo_jax.reward.client import RewardClient
+from srpo_jax.reward.launch import launch_service
+from srpo_jax.sampler.sampler import Sampler, make_sampler
+from srpo_jax.sampler.sampling import SamplerConfig
+from srpo_jax.train.state import TrainState, make_state
+from srpo_jax.train.update import Update, as_stored, its_own, make_update
+from srpo_jax.train.verdicts import Scorer
+
+
+class Data(NamedTuple):
+  """Prompts of every stage, and how they become tokens.
+
+  Attributes:
+    mixtures: the prompts of each stage.
+    heldout: set name -> prompts that are only ever evaluated.
+    encode: prompts -> tokens_PL, mask_PL.
+    notes: lines to say at the start.
+  """
+
+  mixtures: tuple[prompts_lib.PromptSet, ...]
+  heldout: dict[str, prompts_lib.PromptSet]
+  encode: Callable
+  notes: tuple[str, ...]
+
+
+class Parts(NamedTuple):
+  """What the loop calls; none of it changes."""
+
+  data: Data
+  tokenizer: Tokenizer
+  template: Template
+  mesh: Mesh
+  policy: Policy
+  sampler: Sampler
+  eval_sampler: Sampler
+  update: Update
+  scorer: Scorer
+
+
+def load_data(
+  settings: Settings, tokenizer: Tokenizer, template: Template
+) -> Data:
+  """Reads every set named by a stage; drops prompts that are too long."""
+  notes = []
+
+  def read(names):
+    found = prompts_lib.load(names, settings.data_dir)
+    limit = settings.max_prompt_tokens
+    found, long = prompts_lib.drop_long(found, tokenizer, template, limit)
+    if long:
+      notes.append(
+        f'{found.name}: {len(long)} of {len(found) + len(long)} prompts are '
+        f'longer than MAX_PROMPT_TOKENS = {limit} and were dropped'
+      )
+    return found
+
+  mixtures = tuple(read(stage.mixture) for stage in settings.stages)
+  for mixture in mixtures:
+    config.check(
+      settings.prompts_per_step <= len(mixture),
+      'PROMPTS_PER_STEP',
+      settings.prompts_per_step,
+      f'be at most {len(mixture)}, the prompts of {mixture.name}',
+      f'try --gin.PROMPTS_PER_STEP={len(mixture)}',
+    )
+  names = dict.fromkeys(n for stage in settings.stages for n in stage.heldout)
+  heldout = {name.split('/')[0]: read((name,)) for name in names}
+  _refuse_overlap(mixtures, heldout)
+  encode = lambda prompts: prompts_lib.encode(
+    prompts, tokenizer, template, settings.max_prompt_tokens
+  )
+  return Data(mixtures, heldout, encode, tuple(notes))
+
+
+def _refuse_overlap(mixtures, heldout) -> None:
+  for mixture in mixtures:
+    for name, prompts in heldout.items():
+      shared = np.intersect1d(mixture.ids, prompts.ids)
+      if len(shared):
+        raise config.ConfigError(
+          f'{name}: {len(shared)} of its prompts are trained on in '
+          f'{mixture.name}; hold out a split that no stage trains on'
+        )
+
+
+def make_device_mesh(settings: Settings) -> Mesh:
+  """The mesh, if it fits the devices and divides the batch."""
+  n = jax.device_count()
+  try:
+    mesh = mesh_lib.make_mesh(tuple(settings.mesh))
+  except (ValueError, ZeroDivisionError) as error:
+    raise config.ConfigError(
+      f'MESH = {settings.mesh} does not fit the {n} devices that are here; '
+      "try --gin.MESH='(-1, 1, 1)'"
+    ) from error
+  shards = mesh.shape['data'] * mesh.shape['fsdp']
+  config.check(
+    settings.prompts_per_step % shards == 0,
+    'PROMPTS_PER_STEP',
+    settings.prompts_per_step,
+    f'divide over data * fsdp = {shards} shards of MESH {settings.mesh}',
+    f'try --gin.PROMPTS_PER_STEP={shards}',
+  )
+  return mesh
+
+
+def eval_prompts(settings: Settings) -> int:
+  """Prompts in a batch of an evaluation: as many rows as a training step."""
+  rows = settings.prompts_per_step * settings.group_size
+  share = rows // settings.eval_samples // settings.prompts_per_step
+  return settings.prompts_per_step * max(share, 1)
+
+
+def make_scorer(
+  settings: Settings,
+  tokenizer: Tokenizer,
+  template: Template,
+  workdir: Path,
+  stack: contextlib.ExitStack,
+) -> Scorer:
+  """A scorer at the address given, or at a service of its own."""
+  address, restart = settings.reward_address, None
+  if address is None:
+    service = stack.enter_context(
+      launch_service(
+        workers=settings.reward_workers, log_path=workdir / 'reward.log'
+      )
+    )
+    address, restart = service.address, service.restart
+  client = stack.enter_context(
+    RewardClient(address, deadline_s=settings.reward_deadline, restart=restart)
+  )
+  return Scorer(client, tokenizer, template)
+
+
+def build(
+  settings: Settings, workdir: Path, stack: contextlib.ExitStack
+) -> tuple[Parts, TrainState]:
+  """All parts, and the state before the first step."""
+  template = settings.template()
+  source = initial.find(settings.init_from)
+  tokenizer = initial.tokenizer(source)
+  data = load_data(settings, tokenizer, template)
+  decoder = dataclasses.replace(
+    initial.decoder_config(source), compute_dtype=settings.compute_dtype
+  )
+  initial.check_vocabulary(source, decoder, tokenizer)
+  jax.config.update('jax_default_matmul_precision', settings.matmul_precision)
+  mesh = make_device_mesh(settings)
+  # The service starts in its own process while this one compiles.
+  scorer = make_scorer(settings, tokenizer, template, workdir, stack)
+  policy = make_policy(decoder, mesh)
+  optimizer = settings.optimizer()
+  state = make_state(policy, optimizer, mesh, initial.params(source, policy))
+  initial.save_identity(workdir, decoder, tokenizer)
+  sampling = SamplerConfig(
+    max_new_tokens=settings.max_new_tokens,
+    end_ids=tokenizer.end_ids,
+    pad_id=tokenizer.pad_id,
+    temperature=settings.temperature,
+    top_k=settings.top_k,
+    top_p=settings.top_p,
+  )
+  several = settings.updates_per_rollout > 1
+  update = make_update(
+    policy,
+    optimizer,
+    settings.loss,
+    mesh,
+    temperature=settings.temperature,
+    micro_batches=settings.micro_batches,
+    old=as_stored if several else its_own,
+  )
+  parts = Parts(
+    data=data,
+    tokenizer=tokenizer,
+    template=template,
+    mesh=mesh,
+    policy=policy,
+    sampler=make_sampler(policy, sampling, settings.group_size, mesh),
+    eval_sampler=make_sampler(policy, sampling, settings.eval_samples, mesh),
+    update=update,
+    scorer=scorer,
+  )
+  return parts, state

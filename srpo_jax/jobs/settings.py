@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a training run is told: one frozen record, checked before it starts.
+
+Each field is bound to a macro in gin/base.gin; a refusal names that macro.
+"""
+
+import dataclasses
+from collections.abc import Callable
+
+import gin
+
+from srpo_jax.core import config
+from srpo_jax.srpo.advantages import RewardWeights
+from srpo_jax.srpo.stages import Stage
+from srpo_jax.train.checkpoint import CheckpointConfig
+
+
+@gin.configurable
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+  """Everything about a run that is not a device.
+
+  Attributes:
+    seed: of every random choice.
+    stages: what is trained on, in order.
+    init_from: Hugging Face folder, workdir or checkpoint to start from; None
+      for the embedded policy.
+    template: makes the template around a question.
+    data_dir: folder with data that users bring; None to download.
+    prompts_per_step: P.
+    group_size: G, rollouts a prompt.
+    max_prompt_tokens: L; longer prompts are dropped, counted and said.
+    max_new_tokens: longest response, end token included.
+    temperature, top_k, top_p: of the sampler; 0 and 1 cut nothing.
+    reward_weights: of accuracy, format and language mixing.
+    reward_address: of a running reward service; None starts one.
+    reward_deadline: seconds that the service may stay silent.
+    reward_workers: processes of a service that is started here.
+    loss: the objective.
+    optimizer: makes the optimizer.
+    updates_per_rollout: updates on one batch of rollouts.
+    micro_batches: pieces the batch is cut into.
+    compute_dtype: 'float32' or 'bfloat16', of activations.
+    matmul_precision: of products of float32 matrices on TPU and GPU.
+    history: which prompts come back after an epoch.
+    select: which of the prompts in turn are asked.
+    eval_every: steps between evaluations.
+    eval_samples: samples a problem of a held-out set.
+    checkpoint: how often and how many.
+    mesh: devices over (data, fsdp, tensor); -1 for those that are left.
+  """
+
+  seed: int
+  stages: tuple[Stage, ...]
+  init_from: str | None
+  template: Callable
+  data_dir: str | None
+  prompts_per_step: int
+  group_size: int
+  max_prompt_tokens: int
+  max_new_tokens: int
+  temperature: float
+  top_k: int
+  top_p: float
+  reward_weights: RewardWeights
+  reward_address: str | None
+  reward_deadline: float
+  reward_workers: int
+  loss: Callable
+  optimizer: Callable
+  updates_per_rollout: int
+  micro_batches: int
+  compute_dtype: str
+  matmul_precision: str
+  history: Callable
+  select: Callable
+  eval_every: int
+  eval_samples: int
+  checkpoint: CheckpointConfig
+  mesh: tuple[int, int, int]
+
+  def __post_init__(self):
+    _check_counts(self)
+    _check_sampling(self)
+    _check_stages(self)
+    _check_mesh(self)
+    for macro in ('history', 'select', 'template', 'loss', 'optimizer'):
+      value = getattr(self, macro)
+      remedy = f'try a reference such as --gin.{macro.upper()}=@name'
+      config.check(
+        callable(value), macro.upper(), value, 'be a function', remedy
+      )
+
+
+def _check_counts(s: Settings) -> None:
+  # numpy's seeds are non-negative; JAX takes 32 bits.
+  config.integer('SEED', s.seed, 0, 2**32 - 1)
+  at_least_one = (
+    'prompts_per_step',
+    'max_prompt_tokens',
+    'max_new_tokens',
+    'updates_per_rollout',
+    'micro_batches',
+    'eval_every',
+    'eval_samples',
+    'reward_workers',
+  )
+  for name in at_least_one:
+    config.integer(name.upper(), getattr(s, name), 1)
+  config.integer('CHECKPOINT_EVERY', s.checkpoint.every, 1)
+  config.integer('CHECKPOINTS_KEPT', s.checkpoint.keep, 1)
+  config.integer('GROUP_SIZE', s.group_size, 1)
+  config.check(
+    s.group_size >= 2,
+    'GROUP_SIZE',
+    s.group_size,
+    'be at least 2: an advantage compares rollouts of one prompt',
+    'try --gin.GROUP_SIZE=8',
+  )
+  rows = s.prompts_per_step * s.group_size
+  config.check(
+    rows % s.micro_batches == 0,
+    'MICRO_BATCHES',
+    s.micro_batches,
+    f'divide PROMPTS_PER_STEP * GROUP_SIZE = {rows}',
+    'try --gin.MICRO_BATCHES=1',
+  )
+
+
+def _check_sampling(s: Settings) -> None:
+  config.number('TEMPERATURE', s.temperature, 0)
+  config.check(
+    s.temperature > 0,
+    'TEMPERATURE',
+    s.temperature,
+    'be above 0: greedy rollouts of a prompt are all the same',
+    'try --gin.TEMPERATURE=1.0',
+  )
+  config.integer('TOP_K', s.top_k, 0)
+  config.number('TOP_P', s.top_p, 0, 1)
+  config.number('REWARD_DEADLINE', s.reward_deadline, 0)
+  dtypes = ('float32', 'bfloat16')
+  config.choice('COMPUTE_DTYPE', s.compute_dtype, dtypes)
+  precisions = ('float32', 'tensorfloat32', 'bfloat16')
+  config.choice('MATMUL_PRECISION', s.matmul_precision, precisions)
+
+
+def _check_stages(s: Settings) -> None:
+  for stage in s.stages:
+    steps, epochs = stage.until.steps, stage.until.epochs
+    if steps is not None:
+      config.integer('STEPS', steps, 1)
+    if epochs is not None:
+      config.integer('EPOCHS', epochs, 1)
+    config.check(
+      steps is not None or epochs is not None,
+      'STEPS',
+      steps,
+      f'be set if EPOCHS is not: stage {stage.name!r} would never end',
+      'try --gin.STEPS=100',
+    )
+
+
+def _check_mesh(s: Settings) -> None:
+  ok = isinstance(s.mesh, tuple | list) and len(s.mesh) == 3
+  ok = ok and all(isinstance(n, int) and (n > 0 or n == -1) for n in s.mesh)
+  config.check(
+    ok and list(s.mesh).count(-1) <= 1,
+    'MESH',
+    s.mesh,
+    'be three counts (data, fsdp, tensor), at most one of them -1',
+    "try --gin.MESH='(-1, 1, 1)'",
+  )

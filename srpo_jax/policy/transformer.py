@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The decoder in Linen: embedding, block, head. Nothing else imports Linen.
+
+A block is told how to attend by its caller: `attend(q, k, v) -> (out, kept)`,
+so training, prefill and decoding are one block with three ways to attend, and
+`kept` (a cache, or None) comes back as a value. Every parameter carries the
+logical names of its axes (core/mesh.py says where they live).
+"""
+
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from srpo_jax.policy.attention import rope
+from srpo_jax.policy.config import DecoderConfig
+
+Attend = Callable[[jax.Array, jax.Array, jax.Array], tuple[jax.Array, object]]
+
+
+def _init(scale_axis: int | tuple[int, ...], *logical: str):
+  """Normal with variance 1 / fan-in, its axes named."""
+  kernel = nn.initializers.variance_scaling(
+    1.0, 'fan_in', 'normal', in_axis=scale_axis, out_axis=-1
+  )
+  return nn.with_logical_partitioning(kernel, logical)
+
+
+class RMSNorm(nn.Module):
+  """y = x / √(mean(x²) + ε) · scale, in float32 (Zhang & Sennrich 2019)."""
+
+  config: DecoderConfig
+  axis_name: str | None = 'embed'
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    ones = nn.with_logical_partitioning(nn.initializers.ones, (self.axis_name,))
+    scale = self.param('scale', ones, x.shape[-1:], self.config.param_dtype)
+    y = x.astype(jnp.float32)
+    variance = jnp.mean(jnp.square(y), axis=-1, keepdims=True)
+    y = y * jax.lax.rsqrt(variance + self.config.norm_eps)
+    scale = scale.astype(jnp.float32)[(None,) * (x.ndim - 1)]
+    return (y * scale).astype(x.dtype)
+
+
+class Projection(nn.Module):
+  """einsum with a kernel, in the compute dtype; optionally a bias."""
+
+  config: DecoderConfig
+  equation: str
+  shape: tuple[int, ...]
+  logical: tuple[str, ...]
+  in_axis: int | tuple[int, ...] = 0
+  bias: bool = False
+
+  @nn.compact
+  def __call__(self, x: jax.Array) -> jax.Array:
+    config, dtype = self.config, self.config.compute_dtype
+    kernel = self.param(
+      'kernel',
+      _init(self.in_axis, *self.logical),
+      self.shape,
+      config.param_dtype,
+    )
+    y = jnp.einsum(self.equation, x.astype(dtype), kernel.astype(dtype))
+    if self.bias:
+      zeros = nn.with_logical_partitioning(
+        nn.initializers.zeros, self.logical[1:]
+      )
+      b = self.param('bias', zeros, self.shape[1:], config.param_dtype)
+      y = y + b.astype(dtype)[(None,) * (y.ndim - b.ndim)]
+    return y
+
+
+class Attention(nn.Module):
+  """Grouped-query attention with rotary positions."""
+
+  config: DecoderConfig
+
+  @nn.compact
+  def __call__(self, x_BTD, position_BT, attend: Attend):
+    c = self.config
+    heads = {'q': c.n_heads, 'k': c.n_kv_heads, 'v': c.n_kv_heads}
+    axes = {'q': 'heads', 'k': 'kv_heads', 'v': 'kv_heads'}
+    q, k, v = (
+      Projection(
+        c,
+        'BTD,DNH->BTNH',
+        (c.dim, heads[name], c.head_dim),
+        ('embed', axes[name], 'head'),
+        bias=c.qkv_bias,
+        name=name,
+      )(x_BTD)
+      for name in 'qkv'
+    )
+    if c.qk_norm:
+      q = RMSNorm(c, 'head', name='q_norm')(q)
+      k = RMSNorm(c, 'head', name='k_norm')(k)
+    q, k = (rope(x, position_BT, c.rope_theta) for x in (q, k))
+    out_BTNH, kept = attend(q, k, v)
+    shape = (c.n_heads, c.head_dim, c.dim)
+    logical = ('heads', 'head', 'embed')
+    out = Projection(c, 'BTNH,NHD->BTD', shape, logical, (0, 1), name='out')
+    return out(out_BTNH), kept
+
+
+class Mlp(nn.Module):
+  """SwiGLU: down(silu(gate x) ⊙ up x) (Shazeer 2020, equation 6)."""
+
+  config: DecoderConfig
+
+  @nn.compact
+  def __call__(self, x_BTD: jax.Array) -> jax.Array:
+    c = self.config
+    wide, narrow = (c.dim, c.ffn_dim), (c.ffn_dim, c.dim)
+    axes = ('embed', 'mlp')
+    gate = Projection(c, 'BTD,DF->BTF', wide, axes, name='gate')(x_BTD)
+    up = Projection(c, 'BTD,DF->BTF', wide, axes, name='up')(x_BTD)
+    down = Projection(c, 'BTF,FD->BTD', narrow, axes[::-1], name='down')
+    return down(nn.silu(gate) * up)
+
+
+class Block(nn.Module):
+  """x + attention(norm(x)), then x + mlp(norm(x))."""
+
+  config: DecoderConfig
+
+  @nn.compact
+  def __call__(self, x_BTD, position_BT, attend: Attend):
+    c = self.config
+    normed = RMSNorm(c, name='attention_norm')(x_BTD)
+    y, kept = Attention(c, name='attention')(normed, position_BT, attend)
+    x_BTD = x_BTD + y
+    normed = RMSNorm(c, name='mlp_norm')(x_BTD)
+    return x_BTD + Mlp(c, name='mlp')(normed), kept
+
+
+class Embed(nn.Module):
+  """Token vectors [V, D]."""
+
+  config: DecoderConfig
+
+  @nn.compact
+  def __call__(self, tokens_BT: jax.Array) -> jax.Array:
+    c = self.config
+    normal = nn.with_logical_partitioning(
+      nn.initializers.normal(0.02), ('vocab', 'embed')
+    )
+    table = self.param('table', normal, (c.vocab_size, c.dim), c.param_dtype)
+    return table.astype(c.compute_dtype)[tokens_BT]
+
+
+class Head(nn.Module):
+  """Kernel [V, D] of an untied head, stored as the embedding is."""
+
+  config: DecoderConfig
+
+  @nn.compact
+  def __call__(self) -> jax.Array:
+    c = self.config
+    normal = nn.with_logical_partitioning(
+      nn.initializers.normal(0.02), ('vocab', 'embed')
+    )
+    return self.param('table', normal, (c.vocab_size, c.dim), c.param_dtype)

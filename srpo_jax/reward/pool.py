@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Worker processes with a hard wall limit a job: at the limit they are killed.
+
+A limit that only stops waiting leaks the worker, and an alarm inside it fails
+in threads and in long C calls; a kill from outside always works. The pool
+runs in the service's event loop and starts no threads of its own.
+"""
+
+import asyncio
+import collections
+import contextlib
+import dataclasses
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from srpo_jax.reward.environment import child_environment
+
+# Imports and the first answer of a new worker, on a machine that is busy.
+START_S = 120.0
+# For what a dead worker left in its pipe.
+DRAIN_S = 1.0
+# After a worker failed to start, before the next try.
+BACKOFF_S = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Reply:
+  """What came of a job.
+
+  Attributes:
+    kind: 'value', 'timeout', 'memory' or 'unavailable'.
+    value: what the job returned, for 'value'.
+    detail: one line, for the others.
+    seconds: under the limit, imports not counted.
+  """
+
+  kind: str
+  value: Any = None
+  detail: str = ''
+  seconds: float = 0.0
+
+
+@dataclasses.dataclass(eq=False)
+class Ticket:
+  """A job in the queue, and how often a worker died under it."""
+
+  job: Sequence[Any]
+  limit_s: float
+  reply: asyncio.Future
+  deaths: int = 0
+
+
+class WorkerDied(Exception):
+  """The worker ended by itself, or was ended by others."""
+
+
+class Worker:
+  """One child process; a line of JSON in, two lines out."""
+
+  def __init__(self, process: asyncio.subprocess.Process):
+    self._process = process
+
+  @classmethod
+  async def start(cls, modules: Sequence[str]) -> 'Worker':
+    """A worker that is ready. ValueError if it refuses the modules."""
+    worker = cls(
+      await asyncio.create_subprocess_exec(
+        sys.executable,
+        '-m',
+        'srpo_jax.reward.worker',
+        *modules,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env=child_environment(),
+        start_new_session=True,
+      )
+    )
+    try:
+      await worker._hello()
+    except BaseException:
+      await worker.kill()
+      raise
+    return worker
+
+  async def _hello(self) -> None:
+    first = await asyncio.wait_for(self._line(), START_S)
+    if first != 'ready':
+      raise ValueError(first['refused'])
+
+  async def _line(self) -> Any:
+    line = await self._process.stdout.readline()
+    if not line.endswith(b'\n'):
+      raise WorkerDied(f'worker {self._process.pid} died')
+    return json.loads(line)
+
+  async def ask(self, job: Sequence[Any], limit_s: float) -> Reply:
+    """The reply to a job; after any but a 'value' the worker must go.
+
+    Raises:
+      WorkerDied: it ended before it replied.
+    """
+    try:
+      self._process.stdin.write(json.dumps(job).encode() + b'\n')
+      await self._process.stdin.drain()
+      reply = await asyncio.wait_for(self._line(), START_S)
+    except TimeoutError:
+      return Reply('unavailable', detail=f'not imported in {START_S:g} s')
+    except ConnectionError as error:
+      raise WorkerDied(str(error)) from error
+    start = time.monotonic()
+    try:
+      if reply == 'begin':
+        reply = await asyncio.wait_for(self._line(), limit_s)
+    except TimeoutError:
+      seconds = time.monotonic() - start
+      return Reply('timeout', None, f'over {limit_s:g} s', seconds)
+    seconds = time.monotonic() - start
+    if 'memory' in reply:
+      return Reply('memory', None, reply['memory'], seconds)
+    return Reply('value', reply['value'], '', seconds)
+
+  async def kill(self) -> None:
+    """Ends the process and any children that it started."""
+    self._process.stdin.close()
+    # The process leads its group; the group is gone once all of it is dead.
+    with contextlib.suppress(ProcessLookupError):
+      os.killpg(self._process.pid, signal.SIGKILL)
+    await self._process.wait()
+    # To the end, so that the pipe closes; a stray child may hold it open.
+    with contextlib.suppress(TimeoutError):
+      await asyncio.wait_for(self._process.stdout.read(), DRAIN_S)
+
+
+class Pool:
+  """A fixed number of workers, each replaced when it was killed or is old.
+
+  Attributes:
+    failed: a future that holds the ValueError of a start that can never
+      succeed (a bad verifier module); nothing else completes it.
+    ready: how many workers wait for jobs or run one.
+    warm: set once the first worker was ready.
+  """
+
+  def __init__(
+    self,
+    workers: int = 2,
+    modules: Sequence[str] = (),
+    recycle_after: int = 5000,
+  ):
+    self._count = workers
+    self._modules = tuple(modules)
+    self._recycle_after = recycle_after
+    # A deque so that a job whose worker died goes first; asyncio's Queue
+    # cannot put at the front.
+    self._queue: collections.deque[Ticket] = collections.deque()
+    self._wake = asyncio.Condition()
+    self._slots: list[asyncio.Task] = []
+    self._alive: set[Worker] = set()
+    self.failed: asyncio.Future | None = None
+    self.ready = 0
+    self.warm = asyncio.Event()
+
+  def start(self) -> None:
+    """Starts the workers in the background; jobs may be put at once."""
+    self.failed = asyncio.get_running_loop().create_future()
+    for _ in range(self._count):
+      self._slots.append(asyncio.create_task(self._slot()))
+
+  async def close(self) -> None:
+    """Kills the workers."""
+    for slot in self._slots:
+      slot.cancel()
+    await asyncio.gather(*self._slots, return_exceptions=True)
+    # A slot that was cancelled while it ended its worker did not finish that.
+    for worker in self._alive:
+      await worker.kill()
+
+  async def run(self, job: Sequence[Any], limit_s: float) -> Reply:
+    """The reply to a job, when a worker has had time for it."""
+    reply = asyncio.get_running_loop().create_future()
+    await self._put(Ticket(job, limit_s, reply))
+    return await reply
+
+  async def _put(self, ticket: Ticket, first: bool = False) -> None:
+    async with self._wake:
+      if first:
+        self._queue.appendleft(ticket)
+      else:
+        self._queue.append(ticket)
+      self._wake.notify()
+
+  async def _take(self) -> Ticket:
+    async with self._wake:
+      while True:
+        await self._wake.wait_for(lambda: self._queue)
+        ticket = self._queue.popleft()
+        if not ticket.reply.done():  # Else nobody waits for it any more.
+          return ticket
+
+  async def _slot(self) -> None:
+    """Keeps one worker alive and at work."""
+    while not self.failed.done():
+      try:
+        worker = await Worker.start(self._modules)
+      except ValueError as error:
+        if not self.failed.done():
+          self.failed.set_exception(error)
+        return
+      except (WorkerDied, TimeoutError, OSError) as error:
+        print(f'a worker did not start: {error!r}', file=sys.stderr)
+        await asyncio.sleep(BACKOFF_S)
+        continue
+      self._alive.add(worker)
+      self.ready += 1
+      self.warm.set()
+      try:
+        await self._use(worker)
+      finally:
+        self.ready -= 1
+        await worker.kill()
+      self._alive.discard(worker)
+
+  async def _use(self, worker: Worker) -> None:
+    """Gives a worker jobs until it has to be replaced."""
+    for _ in range(self._recycle_after):
+      ticket = await self._take()
+      try:
+        reply = await worker.ask(ticket.job, ticket.limit_s)
+      except WorkerDied as error:
+        await self._died(ticket, error)
+        return
+      if not ticket.reply.done():
+        ticket.reply.set_result(reply)
+      if reply.kind != 'value':
+        return
+
+  async def _died(self, ticket: Ticket, error: WorkerDied) -> None:
+    """Tries the job once more; it may have been what killed the worker."""
+    ticket.deaths += 1
+    if ticket.deaths == 1:
+      await self._put(ticket, first=True)
+    elif not ticket.reply.done():
+      ticket.reply.set_result(Reply('unavailable', detail=f'{error}, twice'))

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From prompts to G rollouts each: the rollout engine."""

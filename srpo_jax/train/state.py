@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The training state: step, parameters, optimizer state, all on the mesh."""
+
+import hashlib
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import Mesh
+
+from srpo_jax.core import mesh as mesh_lib
+from srpo_jax.policy.policy import Params, Policy
+
+
+@flax.struct.dataclass
+class TrainState:
+  """Attributes:
+  step: updates made.
+  params: of the policy.
+  opt_state: of the optimizer.
+  """
+
+  step: jax.Array
+  params: Params
+  opt_state: optax.OptState
+
+
+def param_shardings(policy: Policy, mesh: Mesh, params: Params):
+  """A NamedSharding for each array of `params` (arrays or shapes)."""
+  is_names = lambda x: isinstance(x, tuple)
+  return jax.tree.map(
+    lambda names, x: mesh_lib.sharding(mesh, names, x.shape),
+    policy.axes(),
+    params,
+    is_leaf=is_names,
+  )
+
+
+def state_shardings(
+  policy: Policy, optimizer: optax.GradientTransformation, mesh: Mesh, params
+) -> TrainState:
+  """Shardings of a whole TrainState; moments lie where their parameters do."""
+  shapes = jax.eval_shape(lambda p: p, params)
+  of_params = param_shardings(policy, mesh, shapes)
+  whole = mesh_lib.replicated(mesh)
+  of_opt = optax.tree_utils.tree_map_params(
+    optimizer,
+    lambda _, sharding: sharding,
+    jax.eval_shape(optimizer.init, shapes),
+    of_params,
+    transform_non_params=lambda _: whole,
+  )
+  return TrainState(step=whole, params=of_params, opt_state=of_opt)
+
+
+def make_state(
+  policy: Policy, optimizer: optax.GradientTransformation, mesh: Mesh, params
+) -> TrainState:
+  """A fresh state around parameters, laid out on the mesh."""
+  shardings = state_shardings(policy, optimizer, mesh, params)
+
+  def build(params):
+    step = jnp.zeros((), jnp.int32)
+    return TrainState(step, params, optimizer.init(params))
+
+  placed = jax.device_put(params, shardings.params)
+  return jax.jit(build, out_shardings=shardings)(placed)
+
+
+def init_params(policy: Policy, mesh: Mesh, key: jax.Array) -> Params:
+  """Random parameters, made on the mesh."""
+  shapes = jax.eval_shape(policy.init, key)
+  shardings = param_shardings(policy, mesh, shapes)
+  return jax.jit(policy.init, out_shardings=shardings)(key)
+
+
+def fingerprint(params: Params) -> str:
+  """SHA-256 over the parameters in the order of their paths.
+
+  Path, dtype, shape and bytes of each array; two runs that are the same have
+  the same.
+  """
+  digest = hashlib.sha256()
+  leaves = jax.tree_util.tree_leaves_with_path(jax.device_get(params))
+  for path, x in sorted(leaves, key=lambda leaf: jax.tree_util.keystr(leaf[0])):
+    x = np.ascontiguousarray(x)
+    name = f'{jax.tree_util.keystr(path)} {x.dtype} {x.shape}\n'
+    digest.update(name.encode())
+    digest.update(x.tobytes())
+  return digest.hexdigest()

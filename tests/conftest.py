@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every test starts from: the CPU, strict shapes, an empty config."""
+
+import os
+from pathlib import Path
+
+import gin
+import pytest
+
+# Read by jax when it is first imported, here and in the processes that tests
+# start, so that tests that need no jax do not wait for it.
+os.environ.setdefault('JAX_PLATFORMS', 'cpu')
+os.environ['JAX_NUMPY_RANK_PROMOTION'] = 'raise'
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def empty_config():
+  """Gin's config is one per process; no test leaves its own behind."""
+  gin.clear_config()
+  yield
+  gin.clear_config()
+
+
+@pytest.fixture
+def shared_data() -> Path:
+  """Real prompts that are kept beside the checkout, not in it."""
+  folder = ROOT.parent / 'shared' / 'data'
+  if not folder.is_dir():
+    pytest.skip(f'{folder} is not there: real prompts are not in the checkout')
+  return folder

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The format verdict, by hand."""
+
+import pytest
+
+from srpo_jax.reward.extract import Tags
+from srpo_jax.reward.format import follows_template
+
+GOOD = '<think>a\nb</think>\n<answer>5</answer>'
+
+
+@pytest.mark.parametrize(
+  ('response', 'expected'),
+  [
+    (GOOD, 1),
+    (f'\n {GOOD} \n', 1),
+    ('<think>a</think><answer>5</answer>', 1),
+    (f'well {GOOD}', 0),
+    (f'{GOOD} done', 0),
+    ('<think>a</think> so <answer>5</answer>', 0),
+    ('<answer>5</answer><think>a</think>', 0),
+    ('<think>a<answer>5</answer></think>', 0),
+    ('<think>a</think><answer>5', 0),
+    ('<think>a<answer>5</answer>', 0),
+    ('<answer>5</answer>', 0),
+    (f'{GOOD}<answer>6</answer>', 0),
+    ('<think>a<think>b</think><answer>5</answer>', 0),
+    ('<think>a</think></think><answer>5</answer>', 0),
+    ('<think>a</think><answer><answer>5</answer>', 0),
+    ('</think>a<think><answer>5</answer>', 0),
+    ('', 0),
+  ],
+)
+def test_follows_template(response, expected):
+  assert follows_template(response) == expected
+
+
+def test_opened_think():
+  rest = GOOD.removeprefix('<think>')
+  assert follows_template(rest, opened_think=True) == 1
+  assert follows_template(rest) == 0
+  assert follows_template(GOOD, opened_think=True) == 0
+
+
+def test_other_tags():
+  tags = Tags('reason', 'final')
+  assert follows_template('<reason>a</reason><final>5</final>', tags) == 1
+  assert follows_template(GOOD, tags) == 0

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The update does not depend on how the batch is cut, padded or laid out."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from srpo_jax.core import mesh as mesh_lib
+from srpo_jax.core.records import Batch
+from srpo_jax.policy.config import DecoderConfig
+from srpo_jax.policy.policy import make_policy
+from srpo_jax.srpo.loss import srpo_loss
+from srpo_jax.train.optimizer import adamw
+from srpo_jax.train.state import fingerprint, make_state
+from srpo_jax.train.update import as_stored, make_update
+
+HERE = Path(__file__).parent
+LIMIT = 1e-5
+
+
+def load_layouts():
+  spec = importlib.util.spec_from_file_location('layouts', HERE / 'layouts.py')
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  return module
+
+
+layouts = load_layouts()
+
+
+def assert_same(one, other):
+  loss, gradient = layouts.difference(one, other)
+  assert loss <= LIMIT
+  assert gradient <= LIMIT
+
+
+@pytest.fixture(scope='module')
+def whole():
+  return layouts.gradient((1, 1, 1), layouts.make_batch(), old=as_stored)
+
+
+@pytest.mark.parametrize('n', [2, 4])
+def test_micro_batches(whole, n):
+  cut = layouts.gradient(
+    (1, 1, 1), layouts.make_batch(), micro_batches=n, old=as_stored
+  )
+  assert_same(whole, cut)
+  for name, value in whole[2].items():
+    np.testing.assert_allclose(cut[2][name], value, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize('pad', [1, 20])
+def test_padding(whole, pad):
+  padded = layouts.gradient(
+    (1, 1, 1), layouts.make_batch(pad=pad), old=as_stored
+  )
+  assert_same(whole, padded)
+
+
+def test_meshes_of_eight_devices():
+  environment = {
+    **os.environ,
+    'JAX_PLATFORMS': 'cpu',
+    'XLA_FLAGS': '--xla_force_host_platform_device_count=8',
+    'PYTHONPATH': os.pathsep.join(p for p in (str(HERE.parents[1]),) if p),
+  }
+  done = subprocess.run(
+    [sys.executable, HERE / 'layouts.py'],
+    env=environment,
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 0, done.stderr[-2000:]
+  found = json.loads(done.stdout.splitlines()[-1])
+  assert len(found) == 7
+  for name, (loss, gradient) in found.items():
+    assert loss <= LIMIT, name
+    assert gradient <= LIMIT, name
+
+
+def test_gradient_against_jax_on_the_naive_loss(whole):
+  batch = layouts.make_batch()
+  mesh = mesh_lib.make_mesh((1, 1, 1), jax.devices()[:1])
+  policy = make_policy(layouts.CONFIG, mesh)
+
+  def naive(params):
+    y = policy.hidden(
+      params, batch.tokens_BT, batch.position_BT, batch.segment_BT
+    )
+    logp = jax.nn.log_softmax(policy.logits(params, y)[:, :-1], axis=-1)
+    chosen = jnp.take_along_axis(logp, batch.tokens_BT[:, 1:, None], -1)[..., 0]
+    ratio = jnp.exp(chosen - batch.logprob_old_BT[:, 1:])
+    a = jnp.broadcast_to(batch.advantage_B[:, None], ratio.shape)
+    part = jnp.minimum(ratio * a, jnp.clip(ratio, 0.8, 1.28) * a)
+    mask = batch.mask_BT[:, 1:]
+    return -jnp.sum(jnp.where(mask, part, 0)) / mask.sum()
+
+  loss, grads = jax.value_and_grad(naive)(policy.init(jax.random.key(0)))
+  leaves = [np.asarray(x).ravel() for x in jax.tree.leaves(grads)]
+  assert_same((float(loss), np.concatenate(leaves)), whole)
+
+
+def state_and_update(vocab_size=32, micro_batches=1, optimizer=None):
+  config = DecoderConfig(vocab_size, 16, 2, 4, 2, 8, 32)
+  mesh = mesh_lib.make_mesh((1, 1, 1), jax.devices()[:1])
+  policy = make_policy(config, mesh)
+  optimizer = optimizer or adamw(learning_rate=1e-2)
+  params = policy.init(jax.random.key(0))
+  state = make_state(policy, optimizer, mesh, params)
+  update = make_update(
+    policy, optimizer, srpo_loss, mesh, micro_batches=micro_batches
+  )
+  return state, update, mesh
+
+
+def test_equal_rewards_change_nothing():
+  batch = layouts.make_batch().replace(advantage_B=np.zeros(16, np.float32))
+  state, update, mesh = state_and_update(optimizer=optax.sgd(1.0))
+  before = fingerprint(state.params)
+  state, metrics = update.apply(state, mesh_lib.put_batch(mesh, batch))
+  assert fingerprint(state.params) == before
+  assert float(metrics['grad_norm']) == 0
+  assert int(state.step) == 1
+
+
+def test_updates_make_good_tokens_likelier():
+  state, update, mesh = state_and_update()
+  batch = mesh_lib.put_batch(mesh, layouts.make_batch())
+  start = update.score(state.params, batch).logprob_old_BT
+  for _ in range(10):
+    state, _ = update.apply(state, batch)
+  end = update.score(state.params, batch).logprob_old_BT
+  mask, a = batch.mask_BT, batch.advantage_B
+  gain = jnp.where(mask, end - start, 0).sum(axis=1)
+  rows = np.asarray(mask.any(axis=1))
+  assert np.corrcoef(np.asarray(gain)[rows], np.asarray(a)[rows])[0, 1] > 0.5
+
+
+def temporaries(vocab_size: int, T: int) -> int:
+  """Bytes of temporary memory of a compiled update."""
+  state, update, _ = state_and_update(vocab_size)
+  shape = jax.eval_shape(lambda: layouts.make_batch(B=8, T=T))
+  abstract: Batch = jax.tree.map(
+    lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype), shape
+  )
+  compiled = update.apply.lower(state, abstract).compile()
+  return compiled.memory_analysis().temp_size_in_bytes
+
+
+def test_no_array_of_all_tokens_and_the_vocabulary():
+  small, large, T = 50_000, 100_000, 256
+  grown = temporaries(large, T) - temporaries(small, T)
+  whole = 8 * T * (large - small) * 4  # [B, T, V] in float32
+  # Beyond chunks of logits, what grows is the head's gradient: V * D.
+  assert grown < whole / 4

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Groups in any order come back in prompt order, judged or masked."""
+
+from concurrent.futures import Future
+
+import numpy as np
+import pytest
+
+from srpo_jax.core.records import Prompt, Rollouts
+from srpo_jax.data.template import short_template
+from srpo_jax.train.verdicts import Scorer, make_verdict, status_shares
+
+
+class Letters:
+  """Ids 2.. are letters; 0 pads and 1 ends."""
+
+  vocab_size, pad_id, end_ids = 28, 0, (1,)
+
+  def encode(self, text):
+    return [ord(c) - ord('a') + 2 for c in text]
+
+  def decode(self, ids):
+    return ''.join(chr(i - 2 + ord('a')) for i in ids)
+
+
+class Recorder:
+  """Answers each item with its response's length as the status of a right."""
+
+  def __init__(self):
+    self.items = []
+
+  def submit(self, items):
+    self.items += items
+    future = Future()
+    future.set_result([result(len(i['response'])) for i in items])
+    return future
+
+
+def result(n):
+  return {
+    'status': 'correct' if n > 2 else 'unavailable',
+    'accuracy': 1 if n > 2 else None,
+    'format': 1,
+    'language_mixing': 0,
+    'passed_share': n,
+  }
+
+
+def rollouts(words):
+  T = 6
+  rows = [[*Letters().encode(w), 1] for w in words]
+  tokens = np.array([r + [0] * (T - len(r)) for r in rows])
+  mask = np.arange(T)[None] < np.array([[len(r)] for r in rows])
+  zeros = np.zeros(tokens.shape, np.float32)
+  return Rollouts(
+    tokens_BT=tokens,
+    logprob_BT=zeros,
+    raw_logprob_BT=zeros,
+    mask_BT=mask,
+    prompt_B=np.array([0, 0]),
+    sample_B=np.array([0, 1]),
+    ended_B=np.ones(2, bool),
+  )
+
+
+def prompt(i):
+  tests = {'type': 'verifier', 'entry': {}} if i else None
+  return Prompt(i, 'math', 's', 'q', (str(i),), tests, 'exact')
+
+
+def test_prompt_order_whatever_finishes_first():
+  client = Recorder()
+  scorer = Scorer(client, Letters(), short_template())
+  prompts = [prompt(0), prompt(1)]
+  scorer.submit(prompts, np.array([1]), rollouts(['abc', 'a']))
+  scorer.submit(prompts, np.array([0]), rollouts(['abcd', 'abcde']))
+  merged, verdict, texts = scorer.gather(lambda: None)
+  assert texts == ['abcd', 'abcde', 'abc', 'a']
+  assert merged.prompt_B.tolist() == [0, 0, 1, 1]
+  assert merged.tokens_BT[:, 3].tolist() == [5, 5, 1, 0]
+  np.testing.assert_array_equal(verdict.accuracy_PG, [[1, 1], [1, np.nan]])
+  np.testing.assert_array_equal(verdict.passed_share_PG, [[4, 5], [3, np.nan]])
+  assert verdict.status_PG[1].tolist() == ['correct', 'unavailable']
+
+
+def test_an_item_says_all_the_service_needs():
+  client = Recorder()
+  scorer = Scorer(client, Letters(), short_template())
+  scorer.submit([prompt(0), prompt(7)], np.array([1]), rollouts(['x', 'y']))
+  assert client.items[1] == {
+    'id': '1/1',
+    'domain': 'math',
+    'response': 'y',
+    'answer': ['7'],
+    'match': 'exact',
+    'opened_think': True,
+    'tests': {'type': 'verifier', 'entry': {}},
+  }
+
+
+def test_waiting_can_be_given_up():
+  class Never:
+    def submit(self, items):
+      return Future()
+
+  scorer = Scorer(Never(), Letters(), short_template())
+  scorer.submit([prompt(0)], np.array([0]), rollouts(['x', 'y']))
+
+  def give_up():
+    raise TimeoutError('enough')
+
+  with pytest.raises(TimeoutError):
+    scorer.gather(give_up)
+
+
+def test_status_shares_leave_padding_out():
+  verdict = make_verdict([result(3), result(3), result(3), result(1)], 2)
+  shares = status_shares(verdict, np.array([True, True]))
+  assert shares['verdict/correct'] == 0.75
+  assert shares['verdict/unavailable'] == 0.25
+  assert sum(shares.values()) == 1
+  assert status_shares(verdict, np.array([True, False]))['verdict/correct'] == 1
