@@ -4,7 +4,7 @@
 The library does not know gin: its functions are plain, and this is the edge
 where they get the names that gin files use. Your own function needs no entry
 here: decorate it with `@gin.register` in a module of yours, `import` that
-module in your gin file, and bind it (docs/extend.md).
+module in your gin file, and bind it (CONTRIBUTING.md has an example).
 """
 
 import gin

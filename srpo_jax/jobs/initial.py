@@ -9,14 +9,13 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import orbax.checkpoint as ocp
 
 from srpo_jax.core.config import ConfigError
 from srpo_jax.data.tokenizer import SentencePieceTokenizer, Tokenizer
 from srpo_jax.policy import huggingface
 from srpo_jax.policy.config import DecoderConfig
-from srpo_jax.policy.policy import Params, Policy
+from srpo_jax.policy.policy import Params
 
 EMBEDDED = Path(__file__).parents[1] / 'assets' / 'policy'
 
@@ -77,11 +76,10 @@ def check_vocabulary(
     )
 
 
-def params(source: Source, policy: Policy) -> Params:
+def params(source: Source) -> Params:
   """The weights, on the host."""
   if source.checkpoint is None:
     return huggingface.load(source.identity)[1]
-  del policy
   with ocp.StandardCheckpointer() as reader:
     restored = reader.restore(source.checkpoint.absolute() / 'state')
   return restored['params']
@@ -98,14 +96,3 @@ def save_identity(
   text = json.dumps(raw, indent=2, sort_keys=True)
   (folder / 'config.json').write_text(text + '\n')
   (folder / 'tokenizer.model').write_bytes(found.model_bytes)
-
-
-def count(tree: Params) -> int:
-  """Parameters in a tree."""
-  return int(sum(np.size(x) for x in _leaves(tree)))
-
-
-def _leaves(tree):
-  if isinstance(tree, dict):
-    return [x for branch in tree.values() for x in _leaves(branch)]
-  return [tree]

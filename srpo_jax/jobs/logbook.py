@@ -2,7 +2,6 @@
 """What a training step leaves behind: metrics, rollouts, ledger, report."""
 
 import math
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -10,10 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 from srpo_jax.core.records import Prompt
-from srpo_jax.jobs import heldout, rollout
+from srpo_jax.jobs import rollout
 from srpo_jax.jobs.settings import Settings
 from srpo_jax.srpo import advantages
-from srpo_jax.study import report
+from srpo_jax.study import read, report
+from srpo_jax.study.evaluations import evaluations
 from srpo_jax.train import tables
 from srpo_jax.train.verdicts import status_shares
 
@@ -39,55 +39,65 @@ def total_steps(parts, settings: Settings) -> int:
   return total
 
 
-def write_step(run, before, after, scored, batch, learned, times) -> None:
-  """Writes a finished step: evaluation if due, tables, metrics, progress."""
-  step, at = after.position.step, before.position
-  finished = after.position.stage == len(run.settings.stages)
-  evals = {}
-  if finished or step % run.settings.eval_every == 0:
-    evals = heldout.evaluate(
-      run.parts, run.settings, after.state.params, run.workdir, step, _never
-    )
-  table = _rollout_table(run, scored, step, at)
-  tables.write_rollouts(run.workdir, step, table)
-  if (after.position.stage, after.position.epoch) != (at.stage, at.epoch):
-    rows = after.ledger.of(at.stage + 1, at.epoch + 1)
-    tables.write_ledger(run.workdir, at.stage + 1, at.epoch + 1, rows)
-  metrics = {
-    'step': step,
-    'stage': at.stage + 1,
-    'epoch': at.epoch + 1,
-    **_of_rollouts(table),
-    **advantages.group_shares(
-      scored.played.verdict, scored.advantage_PG, scored.real_P
-    ),
-    'history/kept': len(before.kept),
-    'history/dropped': len(run.parts.data.mixtures[at.stage])
-    - len(before.kept),
-    **status_shares(scored.played.verdict, scored.real_P),
-    **learned,
-    **_of_speed(scored.played, table, batch, times),
-    **evals,
-  }
-  run.writer.write(metrics)
-  run.progress.step(metrics)
-
-
-def _never() -> None:
-  """An evaluation behind an update is not given up: its step is whole."""
-
-
-def _rollout_table(run, scored: Scored, step: int, at) -> dict:
+def rollout_table(run, at, scored: Scored) -> dict:
+  """Columns of rollouts/step_*.parquet."""
   keep_B = np.repeat(scored.real_P, run.settings.group_size)
   table = rollout.columns(run.parts, scored.prompts, scored.played, keep_B)
   del table['level']
   n = len(table['prompt'])
-  when = {'step': step, 'stage': at.stage + 1, 'epoch': at.epoch + 1}
+  when = {
+    'step': at.step + 1,
+    'stage': at.stage + 1,
+    'epoch': at.epoch + 1,
+  }
   return {
     **{name: np.full(n, value, np.int32) for name, value in when.items()},
     **table,
     'reward': scored.reward_PG.reshape(-1)[keep_B],
     'advantage': scored.advantage_PG.reshape(-1)[keep_B],
+  }
+
+
+def write_tables(run, before, after, rollouts: dict) -> None:
+  """Rollouts of the step; the ledger of an epoch that ended with it."""
+  at, ended = before.position, after.position
+  tables.write_rollouts(run.workdir, ended.step, rollouts)
+  if (ended.stage, ended.epoch) != (at.stage, at.epoch):
+    rows = after.ledger.of(at.stage + 1, at.epoch + 1)
+    tables.write_ledger(run.workdir, at.stage + 1, at.epoch + 1, rows)
+
+
+def numbers(
+  run, before, scored: Scored, rollouts: dict, batch, learned
+) -> dict[str, float]:
+  """What the step was, by name; the same in every run that is the same."""
+  at, kept = before.position, len(before.kept)
+  verdict, real_P = scored.played.verdict, scored.real_P
+  return {
+    'step': at.step + 1,
+    'stage': at.stage + 1,
+    'epoch': at.epoch + 1,
+    **_of_rollouts(rollouts),
+    **advantages.group_shares(verdict, scored.advantage_PG, real_P),
+    'history/kept': kept,
+    'history/dropped': len(run.parts.data.mixtures[at.stage]) - kept,
+    **status_shares(verdict, real_P),
+    **learned,
+    'tokens/train': int((batch.segment_BT > 0).sum()),
+  }
+
+
+def times(
+  numbers: dict[str, float], played: rollout.Round, update_s, step_s
+) -> dict[str, float]:
+  """How long its parts took, in seconds, and how fast they were."""
+  return {
+    'time/rollout': played.rollout_s,
+    'time/reward': played.reward_s,
+    'time/update': update_s,
+    'time/step': step_s,
+    'speed/rollout_tokens_per_s': numbers['tokens/rollout'] / played.rollout_s,
+    'speed/train_tokens_per_s': numbers['tokens/train'] / update_s,
   }
 
 
@@ -114,21 +124,9 @@ def _of_rollouts(table: dict) -> dict[str, float]:
   return metrics
 
 
-def _of_speed(played, table, batch, times) -> dict[str, float]:
-  read = int((batch.segment_BT > 0).sum())
-  update_s = times['time/update']
-  return {
-    'tokens/train': read,
-    'time/rollout': played.rollout_s,
-    'time/reward': played.reward_s,
-    'time/update': update_s,
-    'time/step': time.monotonic() - times['time/start'],
-    'speed/rollout_tokens_per_s': table['tokens'].sum() / played.rollout_s,
-    'speed/train_tokens_per_s': read / update_s,
-  }
-
-
-def write_report(workdir: Path, done: dict) -> None:
-  """report.html, and one line about the held-out sets."""
-  print(done)
-  report.write_report([workdir], Path(workdir) / 'report.html')
+def write_report(workdir: Path) -> None:
+  """report.html, and what it says first."""
+  path = report.write_report([workdir], Path(workdir) / 'report.html')
+  for score in evaluations(read.read_run(workdir, workdir.name)):
+    print(report.evaluation_sentence(score))
+  print(f'report: {path}')

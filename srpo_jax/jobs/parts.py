@@ -15,7 +15,8 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from srpo_jax.core import config, mesh as mesh_lib
+from srpo_jax.core import config
+from srpo_jax.core import mesh as mesh_lib
 from srpo_jax.data import prompts as prompts_lib
 from srpo_jax.data.template import Template
 from srpo_jax.data.tokenizer import Tokenizer
@@ -170,12 +171,12 @@ def build(
   )
   initial.check_vocabulary(source, decoder, tokenizer)
   jax.config.update('jax_default_matmul_precision', settings.matmul_precision)
-  mesh = make_device_mesh(settings)
+  params, mesh = initial.params(source), make_device_mesh(settings)
+  # All that can be refused has been; from here on the workdir is written to.
   # The service starts in its own process while this one compiles.
   scorer = make_scorer(settings, tokenizer, template, workdir, stack)
-  policy = make_policy(decoder, mesh)
-  optimizer = settings.optimizer()
-  state = make_state(policy, optimizer, mesh, initial.params(source, policy))
+  policy, optimizer = make_policy(decoder, mesh), settings.optimizer()
+  state = make_state(policy, optimizer, mesh, params)
   initial.save_identity(workdir, decoder, tokenizer)
   sampling = SamplerConfig(
     max_new_tokens=settings.max_new_tokens,

@@ -17,7 +17,8 @@ import gin
 import jax
 import numpy as np
 
-from srpo_jax.core import config, keys, mesh as mesh_lib
+from srpo_jax.core import config, keys
+from srpo_jax.core import mesh as mesh_lib
 from srpo_jax.core.masked import masked_sum
 from srpo_jax.core.records import Batch
 from srpo_jax.data.tasks.catalog import EMBEDDED_CODE, EMBEDDED_MATH

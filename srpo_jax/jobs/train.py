@@ -23,7 +23,8 @@ import gin
 import jax
 import numpy as np
 
-from srpo_jax.core import config, keys, mesh as mesh_lib
+from srpo_jax.core import compiles, config, keys
+from srpo_jax.core import mesh as mesh_lib
 from srpo_jax.data import prompts as prompts_lib
 from srpo_jax.jobs import heldout, logbook, rollout, stopping
 from srpo_jax.jobs.parts import Parts, build
@@ -86,7 +87,8 @@ def resume(parts, state, checkpoints, writer) -> Snapshot:
   if snapshot is None:
     writer.cut_back(-1)
     kept = parts.data.mixtures[0].ids
-    return Snapshot(state, history.empty(), kept, Position())
+    first_line = {'step': 0, 'stage': 1, 'epoch': 1}
+    return Snapshot(state, history.empty(), kept, Position(), first_line)
   writer.cut_back(snapshot.position.step)
   return snapshot
 
@@ -100,18 +102,18 @@ def loop(run: Run, snapshot: Snapshot) -> Snapshot:
   """
   settings, n_stages = run.settings, len(run.settings.stages)
   try:
-    if snapshot.position.step == 0:
-      record_start(run, snapshot)
+    snapshot = record(run, snapshot)
     while snapshot.position.stage < n_stages:
-      position = snapshot.position
+      at = snapshot.position
       order = prompts_lib.order(
-        settings.seed, position.stage + 1, position.epoch + 1, snapshot.kept
+        settings.seed, at.stage + 1, at.epoch + 1, snapshot.kept
       )
       batches = list(prompts_lib.batches(order, settings.prompts_per_step))
-      for ids_P, real_P in batches[position.batch :]:
+      for ids_P, real_P in batches[at.batch :]:
         snapshot = step(run, snapshot, ids_P, real_P, len(batches))
+        snapshot = record(run, snapshot)
         run.checkpoints.maybe_save(snapshot)
-        if snapshot.position.stage != position.stage:
+        if snapshot.position.stage != at.stage:
           break
   except (stopping.Stopped, RewardUnavailable) as reason:
     run.checkpoints.save_once(snapshot)
@@ -169,11 +171,35 @@ def step(
   update_s = time.monotonic() - updating
 
   kept, position = advance(run, snapshot, ledger, n_batches)
-  new = Snapshot(state, ledger, kept, position)
-  times = {'time/update': update_s, 'time/start': start}
   scored = logbook.Scored(prompts, real_P, played, reward_PG, advantage_PG)
-  logbook.write_step(run, snapshot, new, scored, batch, learned, times)
-  return new
+  new = Snapshot(state, ledger, kept, position)
+  rows = logbook.rollout_table(run, snapshot.position, scored)
+  logbook.write_tables(run, snapshot, new, rows)
+  numbers = logbook.numbers(run, snapshot, scored, rows, batch, learned)
+  times = logbook.times(numbers, played, update_s, time.monotonic() - start)
+  return dataclasses.replace(new, pending={**numbers, **times})
+
+
+def record(run: Run, snapshot: Snapshot) -> Snapshot:
+  """Writes the line of the last step, after its evaluation if one is due."""
+  if not snapshot.pending:
+    return snapshot
+  run.stop.check()
+  at, evals = snapshot.position, {}
+  finished = at.stage == len(run.settings.stages)
+  if finished or at.step % run.settings.eval_every == 0:
+    evals = heldout.evaluate(
+      run.parts,
+      run.settings,
+      snapshot.state.params,
+      run.workdir,
+      at.step,
+      run.stop.check,
+    )
+  line = {**snapshot.pending, **evals}
+  run.writer.write(line)
+  run.progress.step(line)
+  return dataclasses.replace(snapshot, pending={})
 
 
 def select(settings, ledger, ids_P, real_P, rng):
@@ -217,28 +243,15 @@ def advance(
   return kept, at
 
 
-def record_start(run: Run, snapshot: Snapshot) -> None:
-  """The line of step 0: the policy before the first update."""
-  metrics = heldout.evaluate(
-    run.parts,
-    run.settings,
-    snapshot.state.params,
-    run.workdir,
-    0,
-    run.stop.check,
-  )
-  line = {'step': 0, 'stage': 1, 'epoch': 1, **metrics}
-  run.writer.write(line)
-  run.progress.step(line)
-
-
 def finish(workdir: Path, snapshot: Snapshot, seconds: float) -> None:
-  """done.json, the report, and the sentence a person waits for."""
+  """done.json, the report, and the sentences a person waits for."""
   done = {
     'step': snapshot.position.step,
     'stage': snapshot.position.stage,
     'seconds': round(seconds, 1),
     'fingerprint': state_lib.fingerprint(snapshot.state.params),
+    'compiles': compiles.count(),
+    'compile_seconds': round(compiles.seconds(), 1),
   }
-  logbook.write_report(workdir, done)
   (workdir / 'done.json').write_text(json.dumps(done, indent=2) + '\n')
+  logbook.write_report(workdir)

@@ -16,7 +16,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from srpo_jax.core import keys, mesh as mesh_lib
+from srpo_jax.core import keys
+from srpo_jax.core import mesh as mesh_lib
 from srpo_jax.core.records import Rollouts
 from srpo_jax.policy.policy import Policy
 from srpo_jax.sampler.sampling import SamplerConfig, sample
@@ -127,7 +128,7 @@ def _uniform(key_PG: jax.Array, step: jax.Array) -> jax.Array:
 
 
 def _to_rollouts(state, config) -> Rollouts:
-  P, G, T = state.token_PGT.shape
+  P, G = state.ended_PG.shape
   flat = lambda x: x.reshape(P * G, *x.shape[2:])
   token_BT = flat(state.token_PGT)
   is_end_BT = jnp.isin(token_BT, jnp.array(config.end_ids))

@@ -43,12 +43,22 @@ class Position:
 
 @dataclasses.dataclass(frozen=True)
 class Snapshot:
-  """What a checkpoint holds: all that the loop owns."""
+  """What a checkpoint holds: all that the loop owns.
+
+  Attributes:
+    state: step, parameters, optimizer state.
+    ledger: every group asked so far.
+    kept: ids that the running epoch was built from.
+    position: where the run stands.
+    pending: numbers of the last step whose line is not written yet, because
+      its evaluation is still to come; empty once it is.
+  """
 
   state: TrainState
   ledger: Ledger
   kept: np.ndarray
   position: Position
+  pending: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +92,10 @@ class Checkpoints:
     self.wait()
     step = snapshot.position.step
     arrays = {'kept': snapshot.kept, **snapshot.ledger.columns()}
-    position = dataclasses.asdict(snapshot.position)
+    position = {
+      'position': dataclasses.asdict(snapshot.position),
+      'pending': snapshot.pending,
+    }
     args = ocp.args.Composite(
       state=ocp.args.StandardSave(_owned(snapshot.state)),
       history=ocp.args.StandardSave(_never_empty(arrays)),
@@ -160,7 +173,8 @@ class Checkpoints:
       state=restored.state,
       ledger=Ledger(**arrays),
       kept=kept,
-      position=Position(**restored.position),
+      position=Position(**restored.position['position']),
+      pending=restored.position['pending'],
     )
 
   def _seal(self, step: int) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from srpo_jax.train.checkpoint import Checkpoints, CheckpointConfig
+from srpo_jax.train.checkpoint import CheckpointConfig, Checkpoints
 
 
 def metrics(workdir: Path) -> list[dict]:

@@ -34,12 +34,14 @@ def ledger(n=2):
 def snapshot(step, n=2):
   kept = np.array([2**64 - 1, 5], np.uint64)
   position = Position(step=step, stage=1, stage_step=2, epoch=3, batch=4)
-  return Snapshot(state(step), ledger(n), kept, position)
+  pending = {'step': step, 'loss': 0.1 + 0.2}
+  return Snapshot(state(step), ledger(n), kept, position, pending)
 
 
 def assert_same(one: Snapshot, other: Snapshot):
   jax.tree.map(np.testing.assert_array_equal, one.state, other.state)
   assert one.position == other.position
+  assert one.pending == other.pending
   np.testing.assert_array_equal(one.kept, other.kept)
   for name, column in one.ledger.columns().items():
     got = other.ledger.columns()[name]

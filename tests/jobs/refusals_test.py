@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is wrong is one clear line and exit status 2, before any compiling."""
+
+import shutil
+
+import jax
+import pytest
+
+from srpo_jax import main
+from srpo_jax.data import prompts
+from srpo_jax.jobs import parts
+
+
+@pytest.fixture
+def refuse(tmp_path, capsys, monkeypatch):
+  """Runs stage 1 in this process; it must end with 2 and one line."""
+
+  def no_device_work(*_, **__):
+    raise AssertionError('a device was used before the refusal')
+
+  monkeypatch.setattr(parts, 'make_state', no_device_work)
+  monkeypatch.setattr(parts, 'launch_service', no_device_work)
+
+  def run(*overrides: str) -> str:
+    flags = [f'--gin.{o}' for o in overrides]
+    workdir = f'--workdir={tmp_path}/run'
+    status = main.main(['--gin_file=stage1.gin', workdir, *flags])
+    said = capsys.readouterr()
+    assert status == 2, said.err
+    lines = said.err.strip().splitlines()
+    assert len(lines) == 1, said.err
+    return lines[0]
+
+  return run
+
+
+@pytest.mark.parametrize(
+  ('override', 'wanted'),
+  [
+    ('STEPS=0', 'STEPS = 0, but it must be an integer, at least 1'),
+    ('STEPS=2.5', 'STEPS = 2.5, but it must be an integer'),
+    ('STEPS=many', "STEPS = 'many', but it must be an integer"),
+    ('STEPS=None', 'be set if EPOCHS is not'),
+    ('EPOCHS=0', 'EPOCHS = 0, but it must be an integer, at least 1'),
+    ('GROUP_SIZE=1', 'GROUP_SIZE = 1, but it must be at least 2'),
+    ('GROUP_SIZE=True', 'GROUP_SIZE = True, but it must be an integer'),
+    ('MAX_NEW_TOKENS=0', 'MAX_NEW_TOKENS = 0, but it must be an integer'),
+    ('PROMPTS_PER_STEP=1000', 'be at most 320, the prompts of embedded_math'),
+    ('MICRO_BATCHES=7', 'MICRO_BATCHES = 7, but it must divide'),
+    ('TEMPERATURE=0', 'TEMPERATURE = 0, but it must be above 0'),
+    ('TEMPERATURE=hot', "TEMPERATURE = 'hot', but it must be a number"),
+    ('TOP_P=1.5', 'TOP_P = 1.5, but it must be a number from 0 to 1'),
+    ('COMPUTE_DTYPE=float8', "COMPUTE_DTYPE = 'float8', but it must be one"),
+    ('HISTORY=3', 'HISTORY = 3, but it must be a function'),
+    ('MESH=(3,1,1)', 'MESH = (3, 1, 1) does not fit the'),
+    ('MESH=(1,1)', 'MESH = (1, 1), but it must be three counts'),
+    ('INIT_FROM=nowhere', "INIT_FROM = 'nowhere': neither a Hugging Face"),
+    ('SEED=-1', 'SEED = -1, but it must be an integer'),
+    ('EVAL_EVERY=0', 'EVAL_EVERY = 0, but it must be an integer'),
+    ('DATA_DIR=nowhere', 'DATA_DIR nowhere: no such folder'),
+    ("stage1/Stage.mixture=('gsm9k/train',)", 'gsm9k/train: no such prompt'),
+    (
+      "stage1/Stage.mixture=('embedded_math/test',)",
+      'its prompts are trained on',
+    ),
+    ('MAX_PROMPT_TOKENS=2', 'none of 320 prompts has at most 2 tokens'),
+  ],
+)
+def test_a_wrong_value_names_itself_and_the_remedy(refuse, override, wanted):
+  line = refuse(override)
+  assert wanted in line
+  if ' = ' in wanted and 'must' in wanted:
+    assert 'command line' in line
+    assert '--gin.' in line
+
+
+def test_a_corrupt_data_file(refuse, tmp_path, monkeypatch):
+  copied = tmp_path / 'prompts'
+  shutil.copytree(prompts.ASSETS, copied)
+  monkeypatch.setattr(prompts, 'ASSETS', copied)
+  (path,) = (copied / 'embedded_math').glob('*train*')
+  data = bytearray(path.read_bytes())
+  data[len(data) // 2] ^= 1
+  path.write_bytes(data)
+  line = refuse()
+  assert path.name in line
+  assert 'rebuild' in line
+
+
+def test_a_policy_without_weights(refuse, tmp_path):
+  shutil.copytree(parts.initial.EMBEDDED, tmp_path / 'policy')
+  (tmp_path / 'policy' / 'model.safetensors').unlink()
+  assert 'model.safetensors: cannot be read' in refuse(
+    f'INIT_FROM={tmp_path}/policy'
+  )
+
+
+def test_a_refused_start_may_be_corrected(refuse, tmp_path):
+  refuse('PROMPTS_PER_STEP=1000')
+  assert 'must be at least 2' in refuse('GROUP_SIZE=1')
+
+
+def test_a_mesh_must_divide_the_prompts(refuse, monkeypatch):
+  device = jax.devices()[0]
+  monkeypatch.setattr(jax, 'device_count', lambda: 8)
+  monkeypatch.setattr(jax, 'devices', lambda: [device] * 8)
+  line = refuse('PROMPTS_PER_STEP=4')
+  assert 'divide over data * fsdp = 8 shards' in line
