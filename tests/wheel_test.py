@@ -100,3 +100,12 @@ def test_the_wheel_runs_a_job_from_another_folder(installed, tmp_path):
 def test_gin_has_no_init_file():
   """With one, `import gin` in the checkout would find it, not gin-config."""
   assert not (ROOT / 'gin' / '__init__.py').exists()
+
+
+def test_the_wheel_runs_stage_1_without_the_checkout(installed, tmp_path):
+  macros = ('STEPS=1', 'PROMPTS_PER_STEP=2', 'GROUP_SIZE=2', 'EVAL_SAMPLES=1')
+  flags = [f'--gin.{macro}' for macro in (*macros, 'MAX_NEW_TOKENS=8')]
+  job = ('-m', 'srpo_jax.main', '--gin_file=stage1.gin', '--workdir=run')
+  said = python(installed, tmp_path, *job, *flags)
+  assert 'report: run/report.html' in said
+  assert (tmp_path / 'run' / 'done.json').exists()

@@ -24,7 +24,15 @@ from srpo_jax.core.gin_text import ConfigError, Stop
 _WHERE: dict[str, str] = {}
 
 # Macros that cannot change the result, only where things are and run.
-FREE = ('REWARD_ADDRESS', 'MESH', 'DATA_DIR')
+FREE = (
+  'REWARD_ADDRESS',
+  'REWARD_DEADLINE',
+  'REWARD_WORKERS',
+  'CHECKPOINT_EVERY',
+  'CHECKPOINTS_KEPT',
+  'MESH',
+  'DATA_DIR',
+)
 
 
 class Interrupted(Stop):

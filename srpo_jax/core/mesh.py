@@ -48,6 +48,11 @@ def make_mesh(shape: tuple[int, ...], devices=None) -> Mesh:
   return Mesh(grid, AXES, axis_types=(AxisType.Auto,) * len(AXES))
 
 
+def batch_shards(mesh: Mesh) -> int:
+  """Pieces that the first axis of a batch is cut into."""
+  return math.prod(mesh.shape[axis] for axis in RULES['batch'])
+
+
 def spec(
   mesh: Mesh, logical: tuple[str | None, ...], shape: tuple[int, ...]
 ) -> PartitionSpec:

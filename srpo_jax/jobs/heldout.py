@@ -51,16 +51,18 @@ def evaluate(
       table['prompt'], table['accuracy']
     )
     metrics[f'eval/{name}/response_length'] = float(table['tokens'].mean())
+    metrics[f'eval/{name}/truncated'] = float(1 - table['ended'].mean())
   return {**metrics, 'time/eval': time.monotonic() - start}
 
 
 def _sample_all(parts, settings, params, prompts, give_up):
   key = keys.purpose_key(settings.seed, 'eval')
   rounds = []
-  for ids, real_P in prompts_lib.batches(prompts.ids, eval_prompts(settings)):
+  n = eval_prompts(settings, parts.mesh)
+  for ids, real_P in prompts_lib.batches(prompts.ids, n):
     chosen = prompts.take(ids)
     played = rollout.play(
-      parts, parts.eval_sampler, params, chosen, key, give_up
+      parts, parts.eval_sampler, params, chosen, real_P, key, give_up
     )
     keep_B = np.repeat(real_P, settings.eval_samples)
     table = rollout.columns(parts, chosen, played, keep_B)

@@ -9,6 +9,8 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
+import jax
+import numpy as np
 import orbax.checkpoint as ocp
 
 from srpo_jax.core.config import ConfigError
@@ -16,6 +18,7 @@ from srpo_jax.data.tokenizer import SentencePieceTokenizer, Tokenizer
 from srpo_jax.policy import huggingface
 from srpo_jax.policy.config import DecoderConfig
 from srpo_jax.policy.policy import Params
+from srpo_jax.train.checkpoint import newest_sound
 
 EMBEDDED = Path(__file__).parents[1] / 'assets' / 'policy'
 
@@ -43,15 +46,14 @@ def find(init_from: str | None) -> Source:
   if (path / 'config.json').exists():
     return Source(path, None)
   if (path / 'checkpoints').is_dir():
-    steps = [p for p in (path / 'checkpoints').iterdir() if p.name.isdigit()]
-    if steps:
-      newest = max(steps, key=lambda p: int(p.name))
+    newest = newest_sound(path / 'checkpoints')
+    if newest is not None:
       return Source(path / 'policy', newest)
   if path.parent.name == 'checkpoints' and path.is_dir():
     return Source(path.parent.parent / 'policy', path)
   raise ConfigError(
     f'INIT_FROM = {init_from!r}: neither a Hugging Face folder (config.json) '
-    'nor a workdir or checkpoint of a run; name one of those'
+    'nor a workdir with a sound checkpoint; name one of those'
   )
 
 
@@ -80,8 +82,21 @@ def params(source: Source) -> Params:
   """The weights, on the host."""
   if source.checkpoint is None:
     return huggingface.load(source.identity)[1]
-  with ocp.StandardCheckpointer() as reader:
-    restored = reader.restore(source.checkpoint.absolute() / 'state')
+  folder = source.checkpoint.absolute() / 'state'
+  with ocp.PyTreeCheckpointer() as reader:
+    saved = reader.metadata(folder).item_metadata.tree['params']
+    # To the host, whatever devices wrote it; without the optimizer's moments.
+    to_host = jax.tree.map(
+      lambda _: ocp.RestoreArgs(restore_type=np.ndarray), saved
+    )
+    restored = reader.restore(
+      folder,
+      args=ocp.args.PyTreeRestore(
+        item={'params': saved},
+        restore_args={'params': to_host},
+        partial_restore=True,
+      ),
+    )
   return restored['params']
 
 

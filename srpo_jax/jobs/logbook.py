@@ -73,6 +73,7 @@ def numbers(
   """What the step was, by name; the same in every run that is the same."""
   at, kept = before.position, len(before.kept)
   verdict, real_P = scored.played.verdict, scored.real_P
+  real_B = np.repeat(real_P, run.settings.group_size)
   return {
     'step': at.step + 1,
     'stage': at.stage + 1,
@@ -81,9 +82,10 @@ def numbers(
     **advantages.group_shares(verdict, scored.advantage_PG, real_P),
     'history/kept': kept,
     'history/dropped': len(run.parts.data.mixtures[at.stage]) - kept,
+    'history/selected': int(real_P.sum()),
     **status_shares(verdict, real_P),
     **learned,
-    'tokens/train': int((batch.segment_BT > 0).sum()),
+    'tokens/train': int(batch.segment_BT[real_B].sum()),
   }
 
 

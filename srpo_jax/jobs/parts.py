@@ -27,7 +27,7 @@ from srpo_jax.reward.client import RewardClient
 from srpo_jax.reward.launch import launch_service
 from srpo_jax.sampler.sampler import Sampler, make_sampler
 from srpo_jax.sampler.sampling import SamplerConfig
-from srpo_jax.train.state import TrainState, make_state
+from srpo_jax.train.state import TrainState, abstract_state, make_state
 from srpo_jax.train.update import Update, as_stored, its_own, make_update
 from srpo_jax.train.verdicts import Scorer
 
@@ -90,6 +90,11 @@ def load_data(
     )
   names = dict.fromkeys(n for stage in settings.stages for n in stage.heldout)
   heldout = {name.split('/')[0]: read((name,)) for name in names}
+  if len(heldout) < len(names):
+    raise config.ConfigError(
+      f'held-out sets {tuple(names)}: two splits of one set would share their '
+      'metrics; name one split of each'
+    )
   _refuse_overlap(mixtures, heldout)
   encode = lambda prompts: prompts_lib.encode(
     prompts, tokenizer, template, settings.max_prompt_tokens
@@ -118,7 +123,7 @@ def make_device_mesh(settings: Settings) -> Mesh:
       f'MESH = {settings.mesh} does not fit the {n} devices that are here; '
       "try --gin.MESH='(-1, 1, 1)'"
     ) from error
-  shards = mesh.shape['data'] * mesh.shape['fsdp']
+  shards = mesh_lib.batch_shards(mesh)
   config.check(
     settings.prompts_per_step % shards == 0,
     'PROMPTS_PER_STEP',
@@ -126,14 +131,25 @@ def make_device_mesh(settings: Settings) -> Mesh:
     f'divide over data * fsdp = {shards} shards of MESH {settings.mesh}',
     f'try --gin.PROMPTS_PER_STEP={shards}',
   )
+  rows = settings.prompts_per_step * settings.group_size
+  config.check(
+    rows // settings.micro_batches % shards == 0,
+    'MICRO_BATCHES',
+    settings.micro_batches,
+    f'cut {rows} rows into parts that divide over {shards} shards',
+    'try --gin.MICRO_BATCHES=1',
+  )
   return mesh
 
 
-def eval_prompts(settings: Settings) -> int:
-  """Prompts in a batch of an evaluation: as many rows as a training step."""
+def eval_prompts(settings: Settings, mesh: Mesh) -> int:
+  """Prompts in a batch of an evaluation.
+
+  About as many rows as a training step, so that it needs no more memory.
+  """
+  shards = mesh_lib.batch_shards(mesh)
   rows = settings.prompts_per_step * settings.group_size
-  share = rows // settings.eval_samples // settings.prompts_per_step
-  return settings.prompts_per_step * max(share, 1)
+  return max(rows // settings.eval_samples // shards, 1) * shards
 
 
 def make_scorer(
@@ -158,9 +174,33 @@ def make_scorer(
   return Scorer(client, tokenizer, template)
 
 
+class Start(NamedTuple):
+  """The state before the first step, made only if it is needed.
+
+  Attributes:
+    like: shapes and shardings of the state.
+    fresh: () -> the state.
+  """
+
+  like: TrainState
+  fresh: Callable[[], TrainState]
+
+
+def make_start(source, policy, mesh, optimizer, params) -> Start:
+  """A start from `params`, or from `source` where they were not read yet."""
+  shapes = jax.eval_shape(policy.init, jax.random.key(0))
+  like = abstract_state(policy, optimizer, mesh, shapes)
+
+  def fresh():
+    found = initial.params(source) if params is None else params
+    return make_state(policy, optimizer, mesh, found)
+
+  return Start(like, fresh)
+
+
 def build(
   settings: Settings, workdir: Path, stack: contextlib.ExitStack
-) -> tuple[Parts, TrainState]:
+) -> tuple[Parts, Start]:
   """All parts, and the state before the first step."""
   template = settings.template()
   source = initial.find(settings.init_from)
@@ -171,12 +211,14 @@ def build(
   )
   initial.check_vocabulary(source, decoder, tokenizer)
   jax.config.update('jax_default_matmul_precision', settings.matmul_precision)
-  params, mesh = initial.params(source), make_device_mesh(settings)
+  mesh = make_device_mesh(settings)
+  # A resumed run has its weights in its checkpoint.
+  resumes = (workdir / 'checkpoints').exists()
+  params = None if resumes else initial.params(source)
   # All that can be refused has been; from here on the workdir is written to.
   # The service starts in its own process while this one compiles.
   scorer = make_scorer(settings, tokenizer, template, workdir, stack)
   policy, optimizer = make_policy(decoder, mesh), settings.optimizer()
-  state = make_state(policy, optimizer, mesh, params)
   initial.save_identity(workdir, decoder, tokenizer)
   sampling = SamplerConfig(
     max_new_tokens=settings.max_new_tokens,
@@ -186,7 +228,6 @@ def build(
     top_k=settings.top_k,
     top_p=settings.top_p,
   )
-  several = settings.updates_per_rollout > 1
   update = make_update(
     policy,
     optimizer,
@@ -194,7 +235,7 @@ def build(
     mesh,
     temperature=settings.temperature,
     micro_batches=settings.micro_batches,
-    old=as_stored if several else its_own,
+    old=as_stored if settings.updates_per_rollout > 1 else its_own,
   )
   parts = Parts(
     data=data,
@@ -207,4 +248,5 @@ def build(
     update=update,
     scorer=scorer,
   )
-  return parts, state
+  start = make_start(source, policy, mesh, optimizer, params)
+  return parts, start

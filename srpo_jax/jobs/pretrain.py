@@ -118,7 +118,7 @@ def batches(
   def examples():
     for part in itertools.count(1):
       for question, solution in corpus(
-        seed + part, 4096, style_weights, task_weights
+        (seed << 32) + part, 4096, style_weights, task_weights
       ):
         prompt = tokenizer.encode(template.render(question))
         yield prompt, [*tokenizer.encode(solution), tokenizer.end_ids[0]]
@@ -158,6 +158,10 @@ def pretrain(
   """
   config.integer('STEPS', steps, 1)
   workdir, template = Path(workdir), template()
+  if (workdir / 'done.json').exists():
+    print(f'{workdir}: already done; the policy is {workdir}/policy')
+    return
+  (workdir / 'metrics.jsonl').unlink(missing_ok=True)
   tokenizer = make_tokenizer(template, seed, tokenizer_texts)
   policy_config = decoder(vocab_size=tokenizer.vocab_size)
   mesh = mesh_lib.make_mesh((-1, 1, 1))
@@ -175,7 +179,9 @@ def pretrain(
     if step % 50 == 0 or step == steps:
       _log(workdir, step, steps, metrics)
   save(workdir / 'policy', policy_config, state.params, tokenizer)
-  print(f'{workdir}/policy {fingerprint(state.params)}')
+  done = {'step': steps, 'fingerprint': fingerprint(state.params)}
+  (workdir / 'done.json').write_text(json.dumps(done, indent=2) + '\n')
+  print(f'policy: {workdir}/policy')
 
 
 def _log(workdir: Path, step: int, steps: int, metrics: dict) -> None:

@@ -49,12 +49,14 @@ def play(
   sampler: Sampler,
   params,
   prompts: Sequence[Prompt],
+  real_P: np.ndarray,
   key: jax.Array,
   give_up: Callable[[], None],
 ) -> Round:
   """Samples the prompts and has the responses judged.
 
   Args:
+    prompts, real_P: the prompts; False for those that pad the step.
     key: of the purpose, stage and epoch; prompts and samples fold into it.
     give_up: called while waiting for verdicts; raises to stop waiting.
   """
@@ -64,7 +66,7 @@ def play(
   start = time.monotonic()
   groups = sampler.stream(params, tokens_PL, mask_PL, ids_P, visit_P, key)
   for index_p, rollouts in groups:
-    parts.scorer.submit(prompts, index_p, rollouts)
+    parts.scorer.submit(prompts, real_P, index_p, rollouts)
   sampled = time.monotonic()
   rollouts, verdict, texts = parts.scorer.gather(give_up)
   return Round(

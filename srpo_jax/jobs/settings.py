@@ -18,7 +18,7 @@ from srpo_jax.train.checkpoint import CheckpointConfig
 @gin.configurable
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
-  """Everything about a run that is not a device.
+  """What a run is told.
 
   Attributes:
     seed: of every random choice.
@@ -84,6 +84,7 @@ class Settings:
     _check_sampling(self)
     _check_stages(self)
     _check_mesh(self)
+    _check_address(self)
     for macro in ('history', 'select', 'template', 'loss', 'optimizer'):
       value = getattr(self, macro)
       remedy = f'try a reference such as --gin.{macro.upper()}=@name'
@@ -108,7 +109,8 @@ def _check_counts(s: Settings) -> None:
   for name in at_least_one:
     config.integer(name.upper(), getattr(s, name), 1)
   config.integer('CHECKPOINT_EVERY', s.checkpoint.every, 1)
-  config.integer('CHECKPOINTS_KEPT', s.checkpoint.keep, 1)
+  # Two: the one before must outlive the writing of the newest.
+  config.integer('CHECKPOINTS_KEPT', s.checkpoint.keep, 2)
   config.integer('GROUP_SIZE', s.group_size, 1)
   config.check(
     s.group_size >= 2,
@@ -139,13 +141,34 @@ def _check_sampling(s: Settings) -> None:
   config.integer('TOP_K', s.top_k, 0)
   config.number('TOP_P', s.top_p, 0, 1)
   config.number('REWARD_DEADLINE', s.reward_deadline, 0)
+  positive = {
+    'TOP_P': (s.top_p, 1.0),
+    'REWARD_DEADLINE': (s.reward_deadline, 60),
+  }
+  for macro, (value, usual) in positive.items():
+    remedy = f'try --gin.{macro}={usual}'
+    config.check(value > 0, macro, value, 'be above 0', remedy)
   dtypes = ('float32', 'bfloat16')
   config.choice('COMPUTE_DTYPE', s.compute_dtype, dtypes)
   precisions = ('float32', 'tensorfloat32', 'bfloat16')
   config.choice('MATMUL_PRECISION', s.matmul_precision, precisions)
 
 
+def _check_address(s: Settings) -> None:
+  address = s.reward_address
+  ok = isinstance(address, str) and address.startswith(('http://', 'https://'))
+  config.check(
+    address is None or ok,
+    'REWARD_ADDRESS',
+    address,
+    'be the address that a reward service prints at its start',
+    'try --gin.REWARD_ADDRESS=http://127.0.0.1:8700',
+  )
+
+
 def _check_stages(s: Settings) -> None:
+  if not s.stages:
+    raise config.ConfigError('Settings.stages is empty; name a stage')
   for stage in s.stages:
     steps, epochs = stage.until.steps, stage.until.epochs
     if steps is not None:

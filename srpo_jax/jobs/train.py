@@ -42,30 +42,31 @@ from srpo_jax.train.progress import Progress
 @gin.configurable
 def train(workdir: Path, *, settings: Settings = gin.REQUIRED) -> None:
   """Trains in a workdir; a rerun resumes; a finished run is left alone."""
-  workdir = Path(workdir)
+  workdir, begin = Path(workdir), time.monotonic()
   if (workdir / 'done.json').exists():
+    if not (workdir / 'report.html').exists():
+      logbook.write_report(workdir)
     print(f'{workdir}: already done; its report is {workdir}/report.html')
     return
-  start = time.monotonic()
   with contextlib.ExitStack() as stack:
     stop = stack.enter_context(stopping.on_sigterm())
-    parts, state = build(settings, workdir, stack)
+    parts, start = build(settings, workdir, stack)
     checkpoints = Checkpoints(workdir, settings.checkpoint)
     stack.callback(checkpoints.close)
     writer = stack.enter_context(MetricsWriter(workdir))
-    snapshot = resume(parts, state, checkpoints, writer)
-    tables.cut_back(workdir, snapshot.position.step)
+    snapshot = resume(workdir, parts, start, checkpoints, writer)
+    del start  # it may hold the weights that the run came from
+    first = snapshot.position.step
     total = logbook.total_steps(parts, settings)
-    progress = stack.enter_context(
-      Progress(total, str(workdir), first_step=snapshot.position.step)
-    )
+    progress = Progress(total, str(workdir), first_step=first)
+    stack.enter_context(progress)
     for note in parts.data.notes:
       progress.say(note)
     run = Run(workdir, settings, parts, checkpoints, writer, progress, stop)
-    config.save_operative(workdir)
     snapshot = loop(run, snapshot)
-    checkpoints.wait()
-  finish(workdir, snapshot, time.monotonic() - start)
+  # Now, because it lists what was called.
+  config.save_operative(workdir)
+  finish(workdir, snapshot, time.monotonic() - begin)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,15 +82,16 @@ class Run:
   stop: stopping.Stop
 
 
-def resume(parts, state, checkpoints, writer) -> Snapshot:
-  """The newest sound checkpoint, or the start."""
-  snapshot = checkpoints.restore(state)
+def resume(workdir, parts, start, checkpoints, writer) -> Snapshot:
+  """The newest sound checkpoint, or the start; files are cut back to it."""
+  snapshot = checkpoints.restore(start.like)
   if snapshot is None:
-    writer.cut_back(-1)
-    kept = parts.data.mixtures[0].ids
-    first_line = {'step': 0, 'stage': 1, 'epoch': 1}
-    return Snapshot(state, history.empty(), kept, Position(), first_line)
-  writer.cut_back(snapshot.position.step)
+    kept, line = parts.data.mixtures[0].ids, {'step': 0, 'stage': 1, 'epoch': 1}
+    snapshot = Snapshot(start.fresh(), history.empty(), kept, Position(), line)
+  step = snapshot.position.step
+  tables.cut_back(workdir, step)
+  # The line of a step whose evaluation is still to come is not there yet.
+  writer.cut_back(step - bool(snapshot.pending))
   return snapshot
 
 
@@ -143,7 +145,7 @@ def step(
 
   key = keys.purpose_key(settings.seed, 'train', *when.values())
   played = rollout.play(
-    parts, parts.sampler, state.params, prompts, key, run.stop.check
+    parts, parts.sampler, state.params, prompts, real_P, key, run.stop.check
   )
   number = position.step + 1
   ledger = history.append(
@@ -206,7 +208,7 @@ def select(settings, ledger, ids_P, real_P, rng):
   """The per-step seam; what it leaves out becomes padding."""
   chosen = settings.select(ledger, ids_P[real_P], rng)
   missing = len(ids_P) - len(chosen)
-  filler = np.repeat(ids_P[:1], missing)
+  filler = np.repeat(ids_P[-1:], missing)
   return np.concatenate([chosen, filler]), np.arange(len(ids_P)) < len(chosen)
 
 
@@ -253,5 +255,7 @@ def finish(workdir: Path, snapshot: Snapshot, seconds: float) -> None:
     'compiles': compiles.count(),
     'compile_seconds': round(compiles.seconds(), 1),
   }
-  (workdir / 'done.json').write_text(json.dumps(done, indent=2) + '\n')
+  partial = workdir / 'done.json.tmp'
+  partial.write_text(json.dumps(done, indent=2) + '\n')
+  partial.replace(workdir / 'done.json')
   logbook.write_report(workdir)

@@ -174,6 +174,8 @@ def config_from_json(path: Path) -> DecoderConfig:
   missing = [f for f in _FIELDS.values() if f not in raw and f not in optional]
   if missing:
     raise ConfigError(f'{path}: lacks {missing}; is it a whole config.json?')
+  _refuse_unsupported(path, raw)
+  raw = {**raw, **_rope(raw)}
   fields = {ours: raw[hf] for ours, hf in _FIELDS.items() if hf in raw}
   fields.setdefault('tied_head', False)
   return DecoderConfig(
@@ -183,6 +185,32 @@ def config_from_json(path: Path) -> DecoderConfig:
     qkv_bias=raw['model_type'] == 'qwen2',
     qk_norm=raw['model_type'] == 'qwen3',
   )
+
+
+def _rope(raw: dict) -> dict:
+  """rope_theta, which newer files keep inside rope_parameters."""
+  inside = raw.get('rope_parameters') or {}
+  return {k: v for k, v in inside.items() if k == 'rope_theta'}
+
+
+def _refuse_unsupported(path: Path, raw: dict) -> None:
+  """Refuses what would change the mathematics and is not implemented."""
+  rope = raw.get('rope_scaling') or raw.get('rope_parameters') or {}
+  kind = rope.get('rope_type', rope.get('type', 'default'))
+  windowed = raw.get('sliding_window') and raw.get('use_sliding_window', True)
+  bias = raw.get('attention_bias') or raw.get('mlp_bias')
+  given = {
+    'rope_type': kind != 'default' and kind,
+    'sliding_window': windowed,
+    'attention_bias or mlp_bias': bias,
+    'hidden_act': raw.get('hidden_act', 'silu') != 'silu' and raw['hidden_act'],
+  }
+  for name, value in given.items():
+    if value:
+      raise ConfigError(
+        f'{path}: {name} = {value!r} is not supported yet; use a folder '
+        'without it'
+      )
 
 
 # --- weights ----------------------------------------------------------------
@@ -216,12 +244,26 @@ def load(folder: Path) -> tuple[DecoderConfig, Params]:
   path = folder / 'model.safetensors'
   try:
     with safe_open(path, framework='numpy') as file:
-      read = _reader(path, file, config)
-      return config, _load_all(config, read)
+      _refuse_unexpected(path, set(file.keys()), config)
+      return config, _load_all(config, _reader(path, file, config))
   except (OSError, SafetensorError, ValueError) as error:
     raise ConfigError(
       f'{path}: cannot be read ({error}); copy or export it again'
     ) from error
+
+
+def _refuse_unexpected(path, names: set[str], config) -> None:
+  """A tensor that nobody reads means that the policy would be another."""
+  wanted = {row.name for row in _end_table(config)}
+  for i in range(config.n_layers):
+    wanted |= {row.name.format(i=i) for row in _layer_table(config)}
+  # Some files repeat a tied head.
+  unexpected = sorted(names - wanted - {'lm_head.weight'})
+  if unexpected:
+    raise ConfigError(
+      f'{path}: {unexpected[0]} and {len(unexpected) - 1} more tensors do not '
+      'belong to a policy of its config.json; is it of another family?'
+    )
 
 
 def _reader(path, file, config):
@@ -232,7 +274,9 @@ def _reader(path, file, config):
       raise ConfigError(
         f'{path}: has no tensor {name}; it does not fit its config.json'
       )
-    return row.load(file.get_tensor(name), config)
+    # A policy is trained in its param_dtype: an update of 1e-6 would round to
+    # nothing in a bfloat16 file's own.
+    return row.load(file.get_tensor(name).astype(config.param_dtype), config)
 
   return read
 

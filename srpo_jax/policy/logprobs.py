@@ -10,17 +10,20 @@ import chex
 import jax
 import jax.numpy as jnp
 
-# Elements of one chunk of logits, B * chunk * V, that we are willing to hold.
+# Elements of one chunk of logits that a device is willing to hold.
 CHUNK_ELEMENTS = 2**25
 
 
 def chunk_length(B: int, T: int, V: int) -> int:
-  """Tokens of T in a chunk: at most CHUNK_ELEMENTS, at least one."""
+  """Tokens of T in a chunk, for B rows on a device; at least one."""
   return max(1, min(T, CHUNK_ELEMENTS // (B * V)))
 
 
 def _of_chunk(head_VD, y_BCD, token_BC, temperature):
   """log p(token) and entropy H = −Σ p log p, in float32."""
+  # Cast here and not outside the scan, so that the chunks' gradients of the
+  # head add up in its own dtype.
+  head_VD = head_VD.astype(y_BCD.dtype)
   logits = jnp.einsum(
     'BCD,VD->BCV', y_BCD, head_VD, preferred_element_type=jnp.float32
   )
@@ -36,7 +39,9 @@ def chosen_logprobs(
   y_BTD: jax.Array,
   token_BT: jax.Array,
   temperature: float = 1.0,
+  *,
   chunk: int | None = None,
+  shards: int = 1,
 ) -> tuple[jax.Array, jax.Array]:
   """log softmax(y headᵀ / τ)[token] and the entropy, both [B, T] float32.
 
@@ -46,10 +51,11 @@ def chosen_logprobs(
     token_BT: the tokens that were chosen there.
     temperature: τ.
     chunk: tokens of T at a time; by default what `chunk_length` allows.
+    shards: devices that the rows are cut over.
   """
   B, T, D = y_BTD.shape
   chex.assert_shape(token_BT, (B, T))
-  C = chunk or chunk_length(B, T, head_VD.shape[0])
+  C = chunk or chunk_length(max(B // shards, 1), T, head_VD.shape[0])
   n = -(-T // C)
   pad = n * C - T
   y = jnp.pad(y_BTD, ((0, 0), (0, pad), (0, 0)))
@@ -58,7 +64,6 @@ def chosen_logprobs(
     y.reshape(B, n, C, D).swapaxes(0, 1),
     token.reshape(B, n, C).swapaxes(0, 1),
   )
-  head_VD = head_VD.astype(y_BTD.dtype)
 
   @jax.checkpoint
   def body(_, x):

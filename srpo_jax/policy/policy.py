@@ -142,7 +142,7 @@ def make_policy(
     axes=lambda: _axes(config),
     hidden=forward,
     logits=_logits,
-    logprobs=_make_logprobs(forward),
+    logprobs=_make_logprobs(mesh, forward),
     prefill=prefill,
     empty_suffix=lambda P, G, S: _empty_suffix(config, mesh, walk, P, G, S),
     for_decode=lambda params: {
@@ -185,6 +185,11 @@ def _axes(config: DecoderConfig) -> Params:
   return names
 
 
+def _embed(config, mesh, params, tokens):
+  x = Embed(config).apply({'params': params['embed']}, tokens)
+  return mesh_lib.constrain(mesh, x, 'batch', None, None)
+
+
 def _head(params: Params) -> jax.Array:
   return params.get('head', params['embed'])['table']
 
@@ -212,7 +217,7 @@ def _make_forward(config, mesh, walk, remat):
       return Block(config).apply({'params': layer}, x, position_BT, attend)
 
     n = config.n_layers
-    x = Embed(config).apply({'params': params['embed']}, tokens_BT)
+    x = _embed(config, mesh, params, tokens_BT)
     layers = walk.layers(params['layers'], n)
     x, _ = walk.blocks(body, x, layers, walk.caches(None, n))
     return RMSNorm(config).apply({'params': params['final_norm']}, x)
@@ -220,13 +225,17 @@ def _make_forward(config, mesh, walk, remat):
   return hidden
 
 
-def _make_logprobs(hidden):
+def _make_logprobs(mesh, hidden):
   """Log-probability and entropy of every token given those before it."""
 
   def logprobs(params, tokens_BT, position_BT, segment_BT, temperature):
     y_BTD = hidden(params, tokens_BT, position_BT, segment_BT)
     scored = chosen_logprobs(
-      _head(params), y_BTD[:, :-1], tokens_BT[:, 1:], temperature
+      _head(params),
+      y_BTD[:, :-1],
+      tokens_BT[:, 1:],
+      temperature,
+      shards=mesh_lib.batch_shards(mesh),
     )
     # Shift right, so that entry t belongs to token t.
     return tuple(jnp.pad(x, ((0, 0), (1, 0))) for x in scored)
@@ -248,13 +257,14 @@ def _make_decoding(config, mesh, walk):
 
     def body(x, layer, cache):
       del cache
+      x = mesh_lib.constrain(mesh, x, 'batch', None, None)
       return Block(config).apply({'params': layer}, x, position_PL, attend)
 
     position_PL = jnp.arange(tokens_PL.shape[1])[None] * jnp.ones_like(
       tokens_PL
     )
     n = config.n_layers
-    x = Embed(config).apply({'params': params['embed']}, tokens_PL)
+    x = _embed(config, mesh, params, tokens_PL)
     x, kv = walk.blocks(body, x, params['layers'], walk.caches(None, n))
     length_P = jnp.sum(mask_PL, axis=1)
     last = (length_P - 1)[:, None, None]
@@ -267,6 +277,7 @@ def _make_decoding(config, mesh, walk):
     position = jnp.broadcast_to((prefix.length_P + step)[:, None], (P, G))
 
     def body(x, layer, cache):
+      x = mesh_lib.constrain(mesh, x, 'batch', None, None)
       prefix_kv, suffix_kv = cache
 
       def attend(q, k, v):
@@ -277,7 +288,7 @@ def _make_decoding(config, mesh, walk):
 
       return Block(config).apply({'params': layer}, x, position, attend)
 
-    x = Embed(config).apply({'params': params['embed']}, token_PG)
+    x = _embed(config, mesh, params, token_PG)
     caches = walk.pair(prefix.kv, suffix)
     x, suffix = walk.blocks(body, x, params['layers'], caches)
     return RMSNorm(config).apply({'params': params['final_norm']}, x), suffix

@@ -148,7 +148,9 @@ class Embed(nn.Module):
       nn.initializers.normal(0.02), ('vocab', 'embed')
     )
     table = self.param('table', normal, (c.vocab_size, c.dim), c.param_dtype)
-    return table.astype(c.compute_dtype)[tokens_BT]
+    # Looked up before the cast: the gradient then adds up in param_dtype, and
+    # a token that occurs ten thousand times does not saturate a bfloat16.
+    return table[tokens_BT].astype(c.compute_dtype)
 
 
 class Head(nn.Module):

@@ -7,6 +7,7 @@ importing this must cost a trainer nothing.
 
 import concurrent.futures
 import dataclasses
+import math
 import queue
 import random
 import threading
@@ -37,10 +38,10 @@ class RewardUnavailable(Exception):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Batch:
-  """One request: items, when to give up, and where the results go."""
+  """One request: items, when they came, and where the results go."""
 
   items: list[dict]
-  deadline: float
+  submitted: float
   results: concurrent.futures.Future
 
 
@@ -49,7 +50,7 @@ class RewardClient:
 
   Args:
     address: such as `http://127.0.0.1:8700`.
-    deadline_s: seconds, from `submit`, after which its future fails.
+    deadline_s: seconds without any answer after which futures fail.
     batch_size: items a request.
     restart: called when the service cannot be reached; brings it back if it
       was ours and is dead, and returns its address (`Service.restart`).
@@ -75,6 +76,7 @@ class RewardClient:
     self._deadline_s = deadline_s
     self._batch_size = batch_size
     self._restart = restart
+    self._heard = -math.inf
     self._closed = threading.Event()
     self._http = httpx.Client(
       limits=httpx.Limits(
@@ -94,13 +96,13 @@ class RewardClient:
   ) -> concurrent.futures.Future[list[dict]]:
     """A future of the results, in the order of the items.
 
-    It raises RewardUnavailable once the deadline has passed, and ValueError
-    with the service's own line if it refuses the items.
+    It raises RewardUnavailable once the service has answered nothing for
+    `deadline_s`, and ValueError with the service's own line if it refuses the
+    items.
     """
-    deadline = time.monotonic() + self._deadline_s
-    size = self._batch_size
+    now, size = time.monotonic(), self._batch_size
     batches = [
-      Batch(list(items[at : at + size]), deadline, concurrent.futures.Future())
+      Batch(list(items[at : at + size]), now, concurrent.futures.Future())
       for at in range(0, len(items), size)
     ]
     whole = gather([batch.results for batch in batches])
@@ -125,22 +127,32 @@ class RewardClient:
     """One thread: takes batches until the client is closed."""
     while (batch := self._batches.get()) is not None:
       try:
-        batch.results.set_result(self._score(batch.items, batch.deadline))
+        batch.results.set_result(self._score(batch))
       except Exception as error:
         batch.results.set_exception(error)
 
-  def _score(self, items: list[dict], deadline: float) -> list[dict]:
+  def _left(self, batch: Batch) -> float:
+    """Seconds until the service has been silent for too long.
+
+    A long step is not silence: the clock starts anew with every answer.
+    """
+    last = max(batch.submitted, self._heard)
+    return last + self._deadline_s - time.monotonic()
+
+  def _score(self, batch: Batch) -> list[dict]:
     """One batch, tried again until it is answered or time is up."""
     pause, reason = FIRST_PAUSE_S, 'every connection was busy'
-    while (left := deadline - time.monotonic()) > 0:
+    while (left := self._left(batch)) > 0:
       if self._closed.is_set():
         raise RewardUnavailable('the reward client was closed')
       try:
-        return self._post(items, left)
+        results = self._post(batch.items, left)
+        self._heard = time.monotonic()
+        return results
       except RetryError as error:
         reason = str(error)
       # Jitter, so that the hosts of a pod do not come back all at once.
-      wait = min(pause * random.uniform(0.5, 1.0), deadline - time.monotonic())
+      wait = min(pause * random.uniform(0.5, 1.0), self._left(batch))
       self._closed.wait(max(wait, 0.0))
       pause = min(2 * pause, LONGEST_PAUSE_S)
     raise RewardUnavailable(

@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import json
 import logging
+import os
 import threading
 from pathlib import Path
 
@@ -18,8 +19,11 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from srpo_jax.core.config import ConfigError
 from srpo_jax.srpo.history import Ledger
 from srpo_jax.train.state import TrainState
+
+UNFINISHED = 'it was never finished'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +86,9 @@ class Checkpoints:
     self._config = config
     # Orbax warns of what does not concern a single item's name.
     logging.getLogger('absl').setLevel(logging.ERROR)
-    options = ocp.CheckpointManagerOptions(max_to_keep=config.keep, create=True)
+    options = ocp.CheckpointManagerOptions(
+      max_to_keep=config.keep, create=True, cleanup_tmp_directories=True
+    )
     self._manager = ocp.CheckpointManager(self._folder, options=options)
     self._sealer: threading.Thread | None = None
     self._failure: BaseException | None = None
@@ -145,17 +151,34 @@ class Checkpoints:
     goes on from before them and will write them again.
 
     Args:
-      like: a state with the wanted shapes and shardings.
+      like: a state, or its shapes, with the wanted shardings.
       say: called with one line for each checkpoint that is skipped.
+
+    Raises:
+      ConfigError: there are checkpoints, and none of them is sound.
     """
-    for step in sorted(self._manager.all_steps(), reverse=True):
-      fault = self._fault(step)
-      if fault is None:
+    steps = sorted(self._manager.all_steps(), reverse=True)
+    faults = {}
+    for step in steps:
+      if (fault := find_fault(self._folder, step)) is None:
+        self._forget(faults, say)
         return self._restore(step, like)
+      faults[step] = fault
+    if len(faults) > 1 or any(f != UNFINISHED for f in faults.values()):
+      raise ConfigError(
+        f'{self._folder}: no checkpoint is sound (step {steps[0]}: '
+        f'{faults[steps[0]]}); copy the folder again, or start in a new '
+        '--workdir'
+      )
+    # Killed while its first checkpoint was written: it starts anew.
+    self._forget(faults, say)
+    return None
+
+  def _forget(self, faults: dict[int, str], say) -> None:
+    for step, fault in faults.items():
       say(f'checkpoint {step} is skipped: {fault}')
       self._manager.delete(step)
-      self._manifest(step).unlink(missing_ok=True)
-    return None
+      manifest(self._folder, step).unlink(missing_ok=True)
 
   def _restore(self, step: int, like: TrainState) -> Snapshot:
     abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
@@ -180,16 +203,11 @@ class Checkpoints:
   def _seal(self, step: int) -> None:
     try:
       self._manager.wait_until_finished()
-      manifest = self._manifest(step)
-      partial = manifest.with_suffix('.partial')
-      partial.write_text(json.dumps(_digests(self._folder / str(step))))
-      partial.replace(manifest)
+      text = json.dumps(_digests(self._folder / str(step)))
+      _write_whole(manifest(self._folder, step), text)
       self._drop_stale_manifests()
     except BaseException as error:  # handed to the training thread by wait()
       self._failure = error
-
-  def _manifest(self, step: int) -> Path:
-    return self._folder / f'{step}.sha256.json'
 
   def _drop_stale_manifests(self) -> None:
     steps = set(self._manager.all_steps())
@@ -197,36 +215,69 @@ class Checkpoints:
       if int(path.name.split('.')[0]) not in steps:
         path.unlink()
 
-  def _fault(self, step: int) -> str | None:
-    manifest = self._manifest(step)
-    if not manifest.exists():
-      return 'it was never finished'
-    found = _digests(self._folder / str(step))
-    wanted = json.loads(manifest.read_text())
-    wrong = [
-      k for k in sorted({*found, *wanted}) if found.get(k) != wanted.get(k)
-    ]
-    if not wrong:
-      return None
-    return f'{self._folder / str(step) / wrong[0]} is damaged'
+
+def manifest(folder: Path, step: int) -> Path:
+  """Where the digests of a checkpoint's files stand."""
+  return folder / f'{step}.sha256.json'
+
+
+def find_fault(folder: Path, step: int) -> str | None:
+  """What is wrong with a checkpoint; None if it is sound."""
+  path = manifest(folder, step)
+  if not path.exists():
+    return UNFINISHED
+  try:
+    wanted = json.loads(path.read_text())
+  except ValueError:
+    return f'{path} is damaged'
+  found = _digests(folder / str(step))
+  for name in sorted({*found, *wanted}):
+    if found.get(name) != wanted.get(name):
+      return f'{folder / str(step) / name} is damaged'
+  return None
+
+
+def newest_sound(folder: Path) -> Path | None:
+  """The newest sound checkpoint of a folder of them; None without any."""
+  steps = sorted(int(p.name) for p in folder.iterdir() if p.name.isdigit())
+  for step in reversed(steps):
+    if find_fault(folder, step) is None:
+      return folder / str(step)
+  return None
+
+
+def _write_whole(path: Path, text: str) -> None:
+  """All of it or nothing, also after a loss of power."""
+  partial = path.with_suffix('.partial')
+  with partial.open('w') as file:
+    file.write(text)
+    file.flush()
+    os.fsync(file.fileno())
+  partial.replace(path)
 
 
 def _owned(state: TrainState) -> TrainState:
-  """A copy that no later step can overwrite.
+  """A state that no later step can overwrite.
 
   On a CPU Orbax may write from the very buffers that the next update is
-  given to reuse (they are donated).
+  given to reuse (they are donated), so it gets a copy. Elsewhere it has moved
+  them to the host before `save` returns, and a copy would only cost memory.
   """
+  platform = next(iter(state.step.devices())).platform
+  if platform != 'cpu':
+    return state
   return jax.tree.map(lambda x: x.copy(), state)
 
 
 def _digests(folder: Path) -> dict[str, str]:
   """Path in the checkpoint -> SHA-256."""
-  return {
-    str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-    for path in sorted(folder.rglob('*'))
-    if path.is_file()
-  }
+  digests = {}
+  for path in sorted(folder.rglob('*')):
+    if path.is_file():
+      with path.open('rb') as file:
+        digest = hashlib.file_digest(file, 'sha256')
+      digests[str(path.relative_to(folder))] = digest.hexdigest()
+  return digests
 
 
 def _never_empty(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

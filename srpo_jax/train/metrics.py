@@ -21,7 +21,6 @@ from collections.abc import Mapping
 import numpy as np
 
 from srpo_jax.core import config, records
-from srpo_jax.train import tables
 
 # Two equal runs differ only in the names with these prefixes.
 TIME_PREFIXES = ('time/', 'speed/')
@@ -47,7 +46,6 @@ METRICS: dict[str, str] = {
   'history/selected': 'Prompts of the step that were sampled, a count.',
   'loss': 'The objective that the update descends, mean over tokens.',
   'grad_norm': 'Norm of the gradient before clipping.',
-  'learning_rate': 'Step size of the optimizer.',
   'entropy': 'Mean entropy of the next-token distribution, in nats.',
   'clip/share': 'Share of the tokens whose ratio was clipped.',
   'mismatch/kl': (
@@ -67,7 +65,6 @@ METRICS: dict[str, str] = {
   'time/reward': 'Waiting for verdicts after sampling, in seconds.',
   'time/update': 'Computing and applying the gradient, in seconds.',
   'time/eval': 'Evaluating on the held-out sets, in seconds.',
-  'time/checkpoint': 'Waiting for a checkpoint to be taken, in seconds.',
   'time/step': 'The whole step, in seconds.',
   'speed/rollout_tokens_per_s': 'tokens/rollout over time/rollout.',
   'speed/train_tokens_per_s': 'tokens/train over time/update.',
@@ -83,7 +80,7 @@ _PLACES = {
 class MetricsWriter:
   """Appends a run's numbers to metrics.jsonl and to TensorBoard.
 
-  On resume, call `cut_back` with the checkpoint's step before the first
+  On resume, call `cut_back` with the last step to keep before the first
   `write`; then the files are those of a run that was never interrupted.
   """
 
@@ -109,7 +106,6 @@ class MetricsWriter:
     """
     self.close()
     cut_lines(self._path, step)
-    tables.cut_back(self._workdir, step)
     self._last_step = step
     self._purge_step = step + 1
 

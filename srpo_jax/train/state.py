@@ -55,6 +55,20 @@ def state_shardings(
   return TrainState(step=whole, params=of_params, opt_state=of_opt)
 
 
+def abstract_state(
+  policy: Policy, optimizer: optax.GradientTransformation, mesh: Mesh, params
+) -> TrainState:
+  """Shapes, dtypes and shardings of a state; `params` may be shapes."""
+  shardings = state_shardings(policy, optimizer, mesh, params)
+  step = jax.ShapeDtypeStruct((), jnp.int32)
+  shapes = TrainState(step, params, jax.eval_shape(optimizer.init, params))
+  return jax.tree.map(
+    lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
+    shapes,
+    shardings,
+  )
+
+
 def make_state(
   policy: Policy, optimizer: optax.GradientTransformation, mesh: Mesh, params
 ) -> TrainState:

@@ -74,7 +74,7 @@ def make_update(
     value, grads, metrics = gradient(state.params, batch)
     updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
-    norm = optax.global_norm(grads)
+    norm = optax.tree.norm(grads)
     new = TrainState(state.step + 1, params, opt_state)
     return new, {**metrics, 'loss': value, 'grad_norm': norm}
 

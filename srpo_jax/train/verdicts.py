@@ -7,6 +7,7 @@ leave the sampler, so scoring overlaps with decoding.
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,14 +26,24 @@ from srpo_jax.reward.client import RewardClient
 POLL_S = 0.25
 
 
+# What stands for the verdict of a response that nobody asked about.
+NOT_ASKED = {
+  'status': 'unavailable',
+  'accuracy': None,
+  'format': None,
+  'language_mixing': None,
+  'passed_share': None,
+}
+
+
 def response_texts(tokenizer: Tokenizer, rollouts: Rollouts) -> list[str]:
   """The response of each row, its end token left out."""
-  ends = set(tokenizer.end_ids)
-  rows = zip(rollouts.tokens_BT, rollouts.mask_BT, strict=True)
-  return [
-    tokenizer.decode([int(t) for t in tokens[mask] if int(t) not in ends])
-    for tokens, mask in rows
-  ]
+  ends, texts = set(tokenizer.end_ids), []
+  lengths = rollouts.mask_BT.sum(axis=1)
+  for tokens, n in zip(rollouts.tokens_BT, lengths, strict=True):
+    ids = tokens[:n].tolist()
+    texts.append(tokenizer.decode(ids[:-1] if ids[-1] in ends else ids))
+  return texts
 
 
 def reward_item(
@@ -50,6 +61,21 @@ def reward_item(
   return item if prompt.tests is None else {**item, 'tests': prompt.tests}
 
 
+class _Sent(NamedTuple):
+  """Groups whose verdicts are under way."""
+
+  index_p: np.ndarray
+  rollouts: Rollouts
+  texts: list[str]
+  asked_B: np.ndarray
+  future: Future[list[dict]]
+
+  def results(self) -> list[dict]:
+    """One for each row."""
+    answered = iter(self.future.result())
+    return [next(answered) if asked else NOT_ASKED for asked in self.asked_B]
+
+
 class Scorer:
   """Collects a step's groups and their verdicts."""
 
@@ -59,22 +85,35 @@ class Scorer:
     self._client = client
     self._tokenizer = tokenizer
     self._template = template
-    self._pending: list[
-      tuple[np.ndarray, Rollouts, list[str], Future[list[dict]]]
-    ] = []
+    self._pending: list[_Sent] = []
 
   def submit(
-    self, prompts: Sequence[Prompt], index_p: np.ndarray, rollouts: Rollouts
+    self,
+    prompts: Sequence[Prompt],
+    real_P: np.ndarray,
+    index_p: np.ndarray,
+    rollouts: Rollouts,
   ) -> None:
-    """Sends finished groups; `index_p` are their places in the step."""
+    """Sends finished groups.
+
+    Args:
+      prompts: all of the step.
+      real_P: False for prompts that pad the step; nobody is asked about them.
+      index_p: places of these groups among the prompts.
+      rollouts: of these groups.
+    """
     texts = response_texts(self._tokenizer, rollouts)
-    items = []
-    for row, text in enumerate(texts):
-      place = int(index_p[rollouts.prompt_B[row]])
-      name = f'{place}/{int(rollouts.sample_B[row])}'
-      items.append(reward_item(prompts[place], text, self._template, name))
+    place_B = index_p[rollouts.prompt_B]
+    asked_B = real_P[place_B]
+    items = [
+      reward_item(prompts[p], texts[row], self._template, f'{p}/{g}')
+      for row, (p, g) in enumerate(
+        zip(place_B.tolist(), rollouts.sample_B.tolist(), strict=True)
+      )
+      if asked_B[row]
+    ]
     future = self._client.submit(items)
-    self._pending.append((index_p, rollouts, texts, future))
+    self._pending.append(_Sent(index_p, rollouts, texts, asked_B, future))
 
   def gather(
     self, give_up: Callable[[], None]
@@ -88,18 +127,18 @@ class Scorer:
       RewardUnavailable: the service did not answer by its deadline.
     """
     pending, self._pending = self._pending, []
-    waiting = {future for *_, future in pending}
+    waiting = {sent.future for sent in pending}
     while waiting:
       give_up()
       _, waiting = wait(waiting, timeout=POLL_S)
-    results = [r for *_, future in pending for r in future.result()]
-    places = np.concatenate([p[0][p[1].prompt_B] for p in pending])
-    samples = np.concatenate([p[1].sample_B for p in pending])
+    results = [r for sent in pending for r in sent.results()]
+    places = np.concatenate([s.index_p[s.rollouts.prompt_B] for s in pending])
+    samples = np.concatenate([s.rollouts.sample_B for s in pending])
     order = np.lexsort((samples, places))
-    columns = zip(*(_fields(p[1]) for p in pending), strict=True)
+    columns = zip(*(_fields(sent.rollouts) for sent in pending), strict=True)
     joined = [np.concatenate(column)[order] for column in columns]
     rollouts = Rollouts(*joined).replace(prompt_B=places[order])
-    texts = [t for p in pending for t in p[2]]
+    texts = [t for sent in pending for t in sent.texts]
     n_prompts = len(np.unique(places))
     verdict = make_verdict([results[i] for i in order], n_prompts)
     return rollouts, verdict, [texts[i] for i in order]

@@ -12,12 +12,15 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# Small enough for seconds, real in every part. A checkpoint each other step,
-# so that a kill loses something.
+# Small enough for seconds, real in every part. Prompts of at most 5 tokens are
+# the 26 one-digit sums and products: four steps an epoch, the last one padded,
+# and some are always right, so that the filter has something to drop. A
+# checkpoint each other step, so that a kill loses something.
 SMALL = {
-  'STEPS': 6,
-  'PROMPTS_PER_STEP': 4,
+  'STEPS': 10,
+  'PROMPTS_PER_STEP': 8,
   'GROUP_SIZE': 4,
+  'MAX_PROMPT_TOKENS': 5,
   'MAX_NEW_TOKENS': 24,
   'EVAL_EVERY': 3,
   'EVAL_SAMPLES': 1,
@@ -72,6 +75,14 @@ class Runner:
         return
       time.sleep(0.02)
     raise AssertionError(f'ended before step {step}: {process.stdout.read()}')
+
+  def wait_for_file(self, process, path: Path) -> None:
+    """Until a file is there."""
+    while process.poll() is None:
+      if path.exists():
+        return
+      time.sleep(0.005)
+    raise AssertionError(f'ended before {path}: {process.stdout.read()}')
 
   def kill(self, process) -> None:
     process.send_signal(signal.SIGKILL)

@@ -73,18 +73,18 @@ def test_a_finished_run_has_all_its_files(whole_run):
   names = {p.name for p in whole_run.iterdir()}
   assert {
     'config.gin', 'operative.gin', 'metrics.jsonl', 'tb', 'rollouts', 'evals',
-    'checkpoints', 'report.html', 'done.json', 'policy',
+    'checkpoints', 'ledger', 'report.html', 'done.json', 'policy',
   } <= names  # fmt: skip
   lines = metrics(whole_run)
-  assert [line['step'] for line in lines] == list(range(7))
+  assert [line['step'] for line in lines] == list(range(11))
   evaluated = [l['step'] for l in lines if 'eval/embedded_math/pass@1' in l]
-  assert evaluated == [0, 3, 6]
+  assert evaluated == [0, 3, 6, 9, 10]
   assert all(np.isfinite(line['loss']) for line in lines[1:])
   # The paper's numbers are on-policy: sampler and trainer agree.
   assert all(line['mismatch/kl'] < 1e-6 for line in lines[1:])
-  assert len(list((whole_run / 'rollouts').iterdir())) == 6
+  assert len(list((whole_run / 'rollouts').iterdir())) == 10
   done = json.loads((whole_run / 'done.json').read_text())
-  assert done['step'] == 6
+  assert done['step'] == 10
   assert re.fullmatch('[0-9a-f]{64}', done['fingerprint'])
 
 
@@ -98,8 +98,9 @@ def test_a_rerun_of_a_finished_run_does_nothing(whole_run, runner):
 
 def test_killed_twice_it_ends_with_the_same_bits(whole_run, runner, tmp_path):
   workdir = tmp_path / 'run'
-  # Step 3 lies past the checkpoint of step 2, step 5 past that of step 4.
-  for step in (3, 5):
+  # Step 3 lies past the checkpoint of step 2, step 7 past that of step 6 and
+  # in the second epoch.
+  for step in (3, 7):
     process = runner.start(workdir)
     runner.wait_for_step(process, workdir, step)
     runner.kill(process)
@@ -173,14 +174,38 @@ def test_a_workdir_of_another_config_is_refused(whole_run, runner):
   assert len(refused.stderr.strip().splitlines()) == 1
 
 
+def test_a_run_stopped_in_an_evaluation_goes_on(whole_run, runner, tmp_path):
+  workdir = tmp_path / 'run'
+  # Rollouts of step 3 are written before its evaluation, its line after it.
+  for signalled_at in ('policy/config.json', 'rollouts/step_000003.parquet'):
+    process = runner.start(workdir)
+    runner.wait_for_file(process, workdir / signalled_at)
+    process.send_signal(signal.SIGTERM)
+    said = process.communicate()[0]
+    assert process.returncode == 75, said
+  assert 3 not in [line['step'] for line in metrics(workdir)]
+  assert runner.run(workdir).returncode == 0
+  assert_same_run(whole_run, workdir)
+
+
 def test_the_filter_drops_what_was_all_correct(whole_run):
-  lines = metrics(whole_run)
-  for line in lines[1:]:
-    assert line['history/kept'] + line['history/dropped'] > 0
-  rows = [
-    row
-    for name, table in tables(whole_run).items()
-    if name.startswith('rollouts')
-    for row in zip(table['prompt'], table['accuracy'], strict=True)
-  ]
-  assert {accuracy for _, accuracy in rows} == {0.0, 1.0}
+  lines = metrics(whole_run)[1:]
+  epochs = sorted({line['epoch'] for line in lines})
+  assert len(epochs) >= 3
+  for epoch in epochs[:-1]:
+    asked, right = set(), {}
+    for line in lines:
+      if line['epoch'] == epoch:
+        name = f'rollouts/step_{line["step"]:06d}.parquet'
+        table = pq.read_table(whole_run / name).to_pydict()
+        for prompt, a in zip(table['prompt'], table['accuracy'], strict=True):
+          asked.add(prompt)
+          right.setdefault(prompt, []).append(a)
+    solved = {p for p, values in right.items() if min(values) == 1}
+    of = {line['epoch']: line for line in lines}
+    assert of[epoch]['history/kept'] == len(asked)
+    assert of[epoch + 1]['history/kept'] == len(asked - solved)
+    ledger = pq.read_table(whole_run / f'ledger/epoch_1_{epoch}.parquet')
+    assert set(ledger.to_pydict()['prompt']) == asked
+  assert lines[-1]['history/dropped'] > 0
+  assert lines[-1]['history/kept'] + lines[-1]['history/dropped'] == 26

@@ -55,6 +55,10 @@ def refuse(tmp_path, capsys, monkeypatch):
     ('MESH=(3,1,1)', 'MESH = (3, 1, 1) does not fit the'),
     ('MESH=(1,1)', 'MESH = (1, 1), but it must be three counts'),
     ('INIT_FROM=nowhere', "INIT_FROM = 'nowhere': neither a Hugging Face"),
+    ('REWARD_ADDRESS=10.0.0.1:80', "REWARD_ADDRESS = '10.0.0.1:80', but it"),
+    ('TOP_P=0', 'TOP_P = 0, but it must be above 0'),
+    ('REWARD_DEADLINE=0', 'REWARD_DEADLINE = 0, but it must be above 0'),
+    ('CHECKPOINTS_KEPT=1', 'CHECKPOINTS_KEPT = 1, but it must be an integer'),
     ('SEED=-1', 'SEED = -1, but it must be an integer'),
     ('EVAL_EVERY=0', 'EVAL_EVERY = 0, but it must be an integer'),
     ('DATA_DIR=nowhere', 'DATA_DIR nowhere: no such folder'),
@@ -62,6 +66,10 @@ def refuse(tmp_path, capsys, monkeypatch):
     (
       "stage1/Stage.mixture=('embedded_math/test',)",
       'its prompts are trained on',
+    ),
+    (
+      "stage1/Stage.heldout=('embedded_math/test','embedded_math/train')",
+      'name one split of each',
     ),
     ('MAX_PROMPT_TOKENS=2', 'none of 320 prompts has at most 2 tokens'),
   ],

@@ -28,7 +28,7 @@ def arrays():
 @pytest.mark.parametrize('temperature', [1.0, 0.7])
 def test_equals_the_naive_form(chunk, temperature):
   head, y, token = arrays()
-  got = chosen_logprobs(head, y, token, temperature, chunk)
+  got = chosen_logprobs(head, y, token, temperature, chunk=chunk)
   wanted = naive(head, y, token, temperature)
   for g, w in zip(got, wanted, strict=True):
     np.testing.assert_allclose(g, w, atol=1e-5)
@@ -41,7 +41,7 @@ def test_gradient_equals_the_naive_form():
     weight = jnp.arange(B * T, dtype=jnp.float32).reshape(B, T)
     return lambda head, y: sum(jnp.sum(weight * x) for x in f(head, y, token))
 
-  chunked = total(lambda h, y, t: chosen_logprobs(h, y, t, 0.9, 4))
+  chunked = total(lambda h, y, t: chosen_logprobs(h, y, t, 0.9, chunk=4))
   whole = total(lambda h, y, t: naive(h, y, t, 0.9))
   for g, w in zip(
     jax.grad(chunked, argnums=(0, 1))(head, y),

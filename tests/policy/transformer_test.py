@@ -2,6 +2,7 @@
 """The decoder: causal, the same by every walk, the same after a round trip."""
 
 import dataclasses
+import json
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,7 @@ import pytest
 
 from srpo_jax.core import mesh as mesh_lib
 from srpo_jax.core.config import ConfigError
-from srpo_jax.policy import attention, huggingface
+from srpo_jax.policy import attention, huggingface, logprobs
 from srpo_jax.policy.config import DecoderConfig
 from srpo_jax.policy.policy import SCANNED, UNROLLED, make_policy
 
@@ -120,6 +121,26 @@ def test_bfloat16_compute_is_close_and_parameters_stay_float32():
   assert np.abs(got - wanted).max() > 0, 'bfloat16 was not used'
 
 
+def test_bfloat16_gradients_add_up_in_float32():
+  # Thousands of uses of one token, and the head in many chunks: sums in
+  # bfloat16 would be off by tens of percent.
+  config = dataclasses.replace(SMALL, vocab_size=4)
+  tokens = np.random.default_rng(0).integers(0, 4, (64, 64))
+  position = np.broadcast_to(np.arange(64), (64, 64))
+  args = (tokens, position, np.ones((64, 64), np.int32), 1.0)
+  params = params_of(make(config), scale=1.0)
+
+  def gradient(dtype):
+    policy = make(dataclasses.replace(config, compute_dtype=dtype))
+    total = lambda p: jnp.sum(policy.logprobs(p, *args)[0])
+    return jax.grad(total)(params)['embed']['table']
+
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(logprobs, 'CHUNK_ELEMENTS', 1)
+    low, high = gradient('bfloat16'), gradient('float32')
+  assert np.linalg.norm(low - high) <= 0.05 * np.linalg.norm(high)
+
+
 def test_every_parameter_names_its_axes():
   policy = make(VARIANTS['qwen3'])
   shapes = jax.eval_shape(policy.init, jax.random.key(0))
@@ -161,13 +182,57 @@ def test_damaged_weights_are_one_clear_error(tmp_path):
     huggingface.load(tmp_path)
 
 
+def rewrite_config(folder, **changes):
+  path = folder / 'config.json'
+  path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
 def test_a_missing_tensor_is_named(tmp_path):
   policy = make()
   huggingface.save(tmp_path, policy.config, params_of(policy), {})
-  bigger = dataclasses.replace(policy.config, n_layers=4)
-  raw = huggingface.config_to_json(bigger, {})
-  import json
-
-  (tmp_path / 'config.json').write_text(json.dumps(raw))
+  rewrite_config(tmp_path, num_hidden_layers=4)
   with pytest.raises(ConfigError, match=r'layers\.3\.input_layernorm'):
     huggingface.load(tmp_path)
+
+
+def test_an_unexpected_tensor_is_named(tmp_path):
+  policy = make(VARIANTS['qwen2'])
+  huggingface.save(tmp_path, policy.config, params_of(policy), {})
+  rewrite_config(tmp_path, model_type='llama')
+  with pytest.raises(ConfigError, match=r'k_proj\.bias'):
+    huggingface.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+  'changes',
+  [
+    {'rope_scaling': {'rope_type': 'llama3', 'factor': 8.0}},
+    {'sliding_window': 4096},
+    {'attention_bias': True},
+    {'hidden_act': 'gelu'},
+    {'model_type': 'gpt2'},
+  ],
+)
+def test_what_would_change_the_mathematics_is_refused(tmp_path, changes):
+  policy = make()
+  huggingface.save(tmp_path, policy.config, params_of(policy), {})
+  rewrite_config(tmp_path, **changes)
+  with pytest.raises(ConfigError, match=next(iter(changes))[:4]):
+    huggingface.load(tmp_path)
+
+
+def test_rope_theta_of_newer_files_is_read(tmp_path):
+  policy = make()
+  huggingface.save(tmp_path, policy.config, params_of(policy), {})
+  rewrite_config(tmp_path, rope_parameters={'rope_theta': 5e5})
+  assert huggingface.load(tmp_path)[0].rope_theta == 5e5
+
+
+def test_a_bfloat16_file_is_trained_in_float32(tmp_path):
+  policy = make()
+  params = jax.tree.map(
+    lambda x: jnp.asarray(x, jnp.bfloat16), params_of(policy)
+  )
+  huggingface.save(tmp_path, policy.config, params, {})
+  loaded = huggingface.load(tmp_path)[1]
+  assert all(x.dtype == np.float32 for x in jax.tree.leaves(loaded))

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from srpo_jax.core.config import ConfigError
 from srpo_jax.srpo import history
 from srpo_jax.train.checkpoint import (
   CheckpointConfig,
@@ -109,6 +110,30 @@ def test_one_flipped_byte_goes_to_the_one_before(folder):
   # It will be written again: nothing of it may be left in the way.
   fill(folder, steps=(3,))
   assert_same(snapshot(3), restore(folder)[0])
+
+
+@pytest.mark.parametrize('text', ['', '{"state/x": "ab', '{}'])
+def test_a_damaged_manifest_counts_as_damage(folder, text):
+  fill(folder)
+  (folder / 'checkpoints' / '3.sha256.json').write_text(text)
+  assert_same(snapshot(2), restore(folder)[0])
+
+
+def test_with_none_sound_nothing_is_deleted(folder):
+  fill(folder)
+  for path in (folder / 'checkpoints').glob('*.sha256.json'):
+    path.unlink()
+  with pytest.raises(ConfigError, match='no checkpoint is sound'):
+    restore(folder)
+  assert len(list((folder / 'checkpoints').iterdir())) == 3
+
+
+def test_killed_in_its_first_checkpoint_it_starts_anew(folder):
+  fill(folder, steps=(1,))
+  (folder / 'checkpoints' / '1.sha256.json').unlink()
+  found, said = restore(folder)
+  assert found is None
+  assert 'never finished' in said[0]
 
 
 def test_a_missing_file_counts_as_damage(folder):

@@ -14,6 +14,8 @@ from srpo_jax.core import mesh as mesh_lib
 from srpo_jax.core.records import Batch
 from srpo_jax.policy.config import DecoderConfig
 from srpo_jax.policy.policy import SCANNED, UNROLLED, make_policy
+from srpo_jax.sampler.sampler import make_sampler
+from srpo_jax.sampler.sampling import SamplerConfig
 from srpo_jax.srpo.loss import srpo_loss
 from srpo_jax.train.optimizer import adamw
 from srpo_jax.train.state import make_state
@@ -73,6 +75,24 @@ def gradient(shape, batch, *, micro_batches=1, walk=UNROLLED, old=None):
   return float(loss), np.concatenate(leaves), jax.device_get(metrics)
 
 
+def rollouts(shape, walk=UNROLLED):
+  """Tokens and log-probabilities that a sampler draws on a mesh."""
+  mesh = mesh_lib.make_mesh(shape, jax.devices()[: int(np.prod(shape))])
+  policy = make_policy(CONFIG, mesh, walk)
+  params = jax.device_get(policy.init(jax.random.key(0)))
+  params['embed']['table'] = params['embed']['table'] * 25
+  state = make_state(policy, adamw(learning_rate=1e-3), mesh, params)
+  sampling = SamplerConfig(max_new_tokens=12, end_ids=(1,), pad_id=0)
+  sampler = make_sampler(policy, sampling, 4, mesh)
+  tokens = np.random.default_rng(0).integers(2, 32, (8, 6)).astype(np.int32)
+  mask = np.arange(6)[None] < np.arange(2, 10)[:, None]
+  ids, visit = np.arange(8).astype(np.uint64), np.zeros(8, np.int32)
+  ((_, drawn),) = sampler.stream(
+    state.params, tokens, mask, ids, visit, jax.random.key(7)
+  )
+  return drawn
+
+
 def difference(one, other) -> tuple[float, float]:
   """Relative differences of loss and gradient."""
   norm = np.linalg.norm(one[1])
@@ -81,16 +101,19 @@ def difference(one, other) -> tuple[float, float]:
 
 
 def main() -> None:
-  batch = make_batch()
+  batch = make_batch(B=32)
   one = gradient((1, 1, 1), batch)
   found = {}
   for shape in ((8, 1, 1), (2, 2, 2), (1, 4, 2)):
-    for n in (1, 2):
+    for n in (1, 2, 4):
       other = gradient(shape, batch, micro_batches=n)
       found[f'{shape} x {n}'] = difference(one, other)
   scanned = gradient((2, 2, 2), batch, walk=SCANNED)
   found['scanned (2, 2, 2)'] = difference(one, scanned)
-  print(json.dumps(found))
+  drawn, other = rollouts((1, 1, 1)), rollouts((2, 2, 2), SCANNED)
+  same = float((drawn.tokens_BT == other.tokens_BT).mean())
+  apart = np.abs(drawn.logprob_BT - other.logprob_BT).max()
+  print(json.dumps({'gradients': found, 'tokens': [same, float(apart)]}))
 
 
 if __name__ == '__main__':

@@ -194,14 +194,6 @@ def test_cut_back_of_an_empty_workdir(tmp_path):
   assert lines(tmp_path / 'new') == [{'step': 0}]
 
 
-def test_cut_back_takes_the_parquet_files_too(tmp_path):
-  later = tmp_path / 'rollouts' / 'step_000009.parquet'
-  later.parent.mkdir()
-  later.touch()
-  metrics.MetricsWriter(tmp_path).cut_back(8)
-  assert not later.exists()
-
-
 def test_damage_inside_is_an_error_that_names_the_line(tmp_path):
   path = tmp_path / 'metrics.jsonl'
   path.write_text('{"step": 0}\n{"st\n{"step": 2}\n')

@@ -10,6 +10,8 @@ from srpo_jax.core.records import Prompt, Rollouts
 from srpo_jax.data.template import short_template
 from srpo_jax.train.verdicts import Scorer, make_verdict, status_shares
 
+BOTH = np.array([True, True])
+
 
 class Letters:
   """Ids 2.. are letters; 0 pads and 1 ends."""
@@ -72,8 +74,8 @@ def test_prompt_order_whatever_finishes_first():
   client = Recorder()
   scorer = Scorer(client, Letters(), short_template())
   prompts = [prompt(0), prompt(1)]
-  scorer.submit(prompts, np.array([1]), rollouts(['abc', 'a']))
-  scorer.submit(prompts, np.array([0]), rollouts(['abcd', 'abcde']))
+  scorer.submit(prompts, BOTH, np.array([1]), rollouts(['abc', 'a']))
+  scorer.submit(prompts, BOTH, np.array([0]), rollouts(['abcd', 'abcde']))
   merged, verdict, texts = scorer.gather(lambda: None)
   assert texts == ['abcd', 'abcde', 'abc', 'a']
   assert merged.prompt_B.tolist() == [0, 0, 1, 1]
@@ -83,10 +85,24 @@ def test_prompt_order_whatever_finishes_first():
   assert verdict.status_PG[1].tolist() == ['correct', 'unavailable']
 
 
+def test_nobody_is_asked_about_padding():
+  client = Recorder()
+  scorer = Scorer(client, Letters(), short_template())
+  prompts, first_only = [prompt(0), prompt(1)], np.array([True, False])
+  scorer.submit(prompts, first_only, np.array([0]), rollouts(['abc', 'abcd']))
+  scorer.submit(prompts, first_only, np.array([1]), rollouts(['abc', 'abcd']))
+  _, verdict, texts = scorer.gather(lambda: None)
+  assert len(client.items) == 2
+  assert len(texts) == 4
+  assert verdict.judged_PG.tolist() == [[True, True], [False, False]]
+
+
 def test_an_item_says_all_the_service_needs():
   client = Recorder()
   scorer = Scorer(client, Letters(), short_template())
-  scorer.submit([prompt(0), prompt(7)], np.array([1]), rollouts(['x', 'y']))
+  scorer.submit(
+    [prompt(0), prompt(7)], BOTH, np.array([1]), rollouts(['x', 'y'])
+  )
   assert client.items[1] == {
     'id': '1/1',
     'domain': 'math',
@@ -104,7 +120,7 @@ def test_waiting_can_be_given_up():
       return Future()
 
   scorer = Scorer(Never(), Letters(), short_template())
-  scorer.submit([prompt(0)], np.array([0]), rollouts(['x', 'y']))
+  scorer.submit([prompt(0)], BOTH[:1], np.array([0]), rollouts(['x', 'y']))
 
   def give_up():
     raise TimeoutError('enough')
