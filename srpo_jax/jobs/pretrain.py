@@ -21,7 +21,7 @@ from srpo_jax.core import config, keys
 from srpo_jax.core import mesh as mesh_lib
 from srpo_jax.core.masked import masked_sum
 from srpo_jax.core.records import Batch
-from srpo_jax.data.tasks.catalog import EMBEDDED_CODE, EMBEDDED_MATH
+from srpo_jax.data.tasks.catalog import CORPUS_CODE, CORPUS_MATH
 from srpo_jax.data.tasks.sampling import corpus
 from srpo_jax.data.template import Template
 from srpo_jax.data.tokenizer import (
@@ -95,12 +95,12 @@ def pack(
 
 
 def task_weights(code_share: float) -> dict[str, float]:
-  """Levels weighted as in the embedded sets, with that share of code."""
-  parts = ((EMBEDDED_MATH, 1 - code_share), (EMBEDDED_CODE, code_share))
+  """Levels weighted as in data/tasks/catalog.py, with that share of code."""
+  parts = ((CORPUS_MATH, 1 - code_share), (CORPUS_CODE, code_share))
   return {
-    level: share * count / sum(n for n, _ in levels.values())
+    level: share * count / sum(levels.values())
     for levels, share in parts
-    for level, (count, _) in levels.items()
+    for level, count in levels.items()
   }
 
 

@@ -51,6 +51,8 @@ def train(workdir: Path, *, settings: Settings = gin.REQUIRED) -> None:
   with contextlib.ExitStack() as stack:
     stop = stack.enter_context(stopping.on_sigterm())
     parts, start = build(settings, workdir, stack)
+    # At the end, because it lists what was called.
+    stack.callback(config.save_operative, workdir)
     checkpoints = Checkpoints(workdir, settings.checkpoint)
     stack.callback(checkpoints.close)
     writer = stack.enter_context(MetricsWriter(workdir))
@@ -64,8 +66,6 @@ def train(workdir: Path, *, settings: Settings = gin.REQUIRED) -> None:
       progress.say(note)
     run = Run(workdir, settings, parts, checkpoints, writer, progress, stop)
     snapshot = loop(run, snapshot)
-  # Now, because it lists what was called.
-  config.save_operative(workdir)
   finish(workdir, snapshot, time.monotonic() - begin)
 
 

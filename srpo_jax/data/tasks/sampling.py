@@ -10,14 +10,13 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from srpo_jax.data.tasks.catalog import EMBEDDED_CODE, EMBEDDED_MATH, TASKS
+from srpo_jax.data.tasks.catalog import CORPUS_CODE, CORPUS_MATH, TASKS
 from srpo_jax.data.tasks.problem import Problem, Task, held_out
 from srpo_jax.data.tasks.solutions import STYLES, worked_solution
 
 STYLE_WEIGHTS = {'steps': 0.75, 'guess': 0.2, 'retry': 0.05}
 TASK_WEIGHTS = {
-  level: float(counts[0])
-  for level, counts in (EMBEDDED_MATH | EMBEDDED_CODE).items()
+  level: float(n) for level, n in (CORPUS_MATH | CORPUS_CODE).items()
 }
 TRIES_PER_PROBLEM = 400
 
