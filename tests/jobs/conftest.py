@@ -12,15 +12,16 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# Small enough for seconds, real in every part. Prompts of at most 5 tokens are
-# the 26 one-digit sums and products: four steps an epoch, the last one padded,
-# and some are always right, so that the filter has something to drop. A
-# checkpoint each other step, so that a kill loses something.
+# Small enough for seconds, real in every part. Prompts of at most 6 tokens are
+# 34 short sums and products: five steps in the first epoch, the last one
+# padded; some are always right, so that the filter has something to drop, and
+# some are hard, so that something is left. A checkpoint each other step, so
+# that a kill loses something.
 SMALL = {
   'STEPS': 10,
   'PROMPTS_PER_STEP': 8,
   'GROUP_SIZE': 4,
-  'MAX_PROMPT_TOKENS': 5,
+  'MAX_PROMPT_TOKENS': 6,
   'MAX_NEW_TOKENS': 24,
   'EVAL_EVERY': 3,
   'EVAL_SAMPLES': 1,
