@@ -188,5 +188,5 @@ def test_more_questions_than_there_are_is_refused():
 def test_there_are_more_than_twenty_levels_from_trivial_to_hard():
   assert len(EMBEDDED_MATH) > 20
   assert set(EMBEDDED_MATH) <= set(MATHEMATICS)
-  assert {'add1', 'mul22', 'add5'} <= set(EMBEDDED_MATH)
-  assert {f'gym_{name}' for name in gym.SETTINGS} <= set(EMBEDDED_MATH)
+  assert {'add1', 'mul22', 'pair'} <= set(EMBEDDED_MATH)
+  assert {f'gym_{name}' for name in gym.SETTINGS} <= set(MATHEMATICS)
