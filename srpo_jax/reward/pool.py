@@ -15,7 +15,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from srpo_jax.reward.environment import child_environment
@@ -66,17 +66,16 @@ class Worker:
     self._process = process
 
   @classmethod
-  async def start(cls, modules: Sequence[str]) -> 'Worker':
-    """A worker that is ready. ValueError if it refuses the modules."""
+  async def start(
+    cls, command: Sequence[str], environment: Mapping[str, str]
+  ) -> 'Worker':
+    """A worker that is ready. ValueError if it refuses to work at all."""
     worker = cls(
       await asyncio.create_subprocess_exec(
-        sys.executable,
-        '-m',
-        'srpo_jax.reward.worker',
-        *modules,
+        *command,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        env=child_environment(),
+        env=environment,
         start_new_session=True,
       )
     )
@@ -136,6 +135,12 @@ class Worker:
       await asyncio.wait_for(self._process.stdout.read(), DRAIN_S)
 
 
+async def start_worker(modules: Sequence[str] = ()) -> Worker:
+  """A worker for mathematics and verifiers, with researchers' own modules."""
+  command = [sys.executable, '-m', 'srpo_jax.reward.worker', *modules]
+  return await Worker.start(command, child_environment())
+
+
 class Pool:
   """A fixed number of workers, each replaced when it was killed or is old.
 
@@ -148,12 +153,12 @@ class Pool:
 
   def __init__(
     self,
+    start: Callable[[], Awaitable[Worker]],
     workers: int = 2,
-    modules: Sequence[str] = (),
     recycle_after: int = 5000,
   ):
+    self._start_worker = start
     self._count = workers
-    self._modules = tuple(modules)
     self._recycle_after = recycle_after
     # A deque so that a job whose worker died goes first; asyncio's Queue
     # cannot put at the front.
@@ -206,7 +211,7 @@ class Pool:
     """Keeps one worker alive and at work."""
     while not self.failed.done():
       try:
-        worker = await Worker.start(self._modules)
+        worker = await self._start_worker()
       except ValueError as error:
         if not self.failed.done():
           self.failed.set_exception(error)

@@ -9,6 +9,7 @@ owns the chips; a second process that loaded jax would fight for them.
 
 import argparse
 import asyncio
+import functools
 import importlib.util
 import json
 import os
@@ -28,7 +29,7 @@ from starlette.routing import Route
 from srpo_jax.reward.cache import Cache
 from srpo_jax.reward.items import check_request
 from srpo_jax.reward.judge import BUDGET_S, Judge
-from srpo_jax.reward.pool import Pool
+from srpo_jax.reward.pool import Pool, start_worker
 
 HOST = '127.0.0.1'
 MAX_BODY = 64 << 20
@@ -132,7 +133,7 @@ async def serve(
     modules: verifier modules.
     orphan: also stop when the parent process is gone.
   """
-  pool = Pool(workers, modules)
+  pool = Pool(functools.partial(start_worker, modules), workers)
   pool.start()
   try:
     if modules:

@@ -3,10 +3,11 @@
 
 import asyncio
 import contextlib
+import functools
 
 import pytest
 
-from srpo_jax.reward.pool import Pool
+from srpo_jax.reward.pool import Pool, start_worker
 
 POWER = ('equivalent', '9^{9^{9^9}}', True, ['1+x'])
 GOOD = ('equivalent', 'x+1', True, ['1+x'])
@@ -21,7 +22,8 @@ def folder(verifier_module, monkeypatch):
 
 @contextlib.asynccontextmanager
 async def pool_of(workers=1, modules=(), recycle_after=5000):
-  pool = Pool(workers, modules, recycle_after)
+  start = functools.partial(start_worker, modules)
+  pool = Pool(start, workers, recycle_after)
   pool.start()
   try:
     yield pool
