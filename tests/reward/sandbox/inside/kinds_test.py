@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The kinds 'sat', 'call' and 'stdio'."""
+
+import pytest
+
+INCREASING = {
+  'type': 'sat',
+  'sat': 'def sat(x: List[int], n=3):\n  return len(x) == n and x == sorted(x)',
+  'sol_header': 'def sol(n=3):',
+  'ans_type': 'List[int]',
+}
+
+
+def call(*cases, **fields):
+  cases = [{'args': args, 'expected': expected} for args, expected in cases]
+  return {'type': 'call', 'entry_point': 'f', 'cases': cases} | fields
+
+
+def stdio(*cases, **fields):
+  cases = [{'input': given, 'output': output} for given, output in cases]
+  return {'type': 'stdio', 'cases': cases} | fields
+
+
+def brief(report):
+  return report['status'], report['passed'], report['total']
+
+
+@pytest.mark.parametrize(
+  ('program', 'status'),
+  [
+    ('def sol(): return [1, 2, 3]', 'correct'),
+    ('def sol(n=3): return list(range(n))', 'correct'),
+    ('def sol(n): return list(range(n))', 'correct'),
+    ('def sol(n: List[int] = 3): return [0] * n', 'correct'),
+    ('def sol(): return [3, 2, 1]', 'wrong'),
+    ('def sol(): return (1, 2, 3)', 'wrong'),
+    ('def sol(): return [1, 2, True]', 'wrong'),
+    ('def sol(): return [1, 2, 3.0]', 'wrong'),
+    ('def sol(): return iter([1, 2, 3])', 'wrong'),
+    ('def sol(): return None', 'wrong'),
+    ('def sol(): raise TypeError', 'runtime_error'),
+    ('def solve(): return [1, 2, 3]', 'runtime_error'),
+    ('sol = [1, 2, 3]', 'runtime_error'),
+  ],
+)
+def test_sat(judge, program, status):
+  assert judge(program, INCREASING)['status'] == status
+
+
+def test_only_true_is_true(judge):
+  program = 'def sol(): return 5'
+  for body, status in (('x == 5', 'correct'), ('x', 'wrong'), ('1', 'wrong')):
+    tests = {'type': 'sat', 'sat': f'def sat(x): return {body}'}
+    assert judge(program, tests | {'ans_type': 'int'})['status'] == status
+  tests = {'type': 'sat', 'sat': 'def sat(x): return 1 / 0', 'ans_type': 'int'}
+  assert judge(program, tests)['status'] == 'wrong'
+
+
+@pytest.mark.parametrize(
+  'fields',
+  [
+    {'sat': 'def sat(x'},
+    {'sat': 'def other(x): return True'},
+    {'ans_type': 'Callable'},
+    {'ans_type': 'List[complex]'},
+    {'sol_header': 'def sol(n=open("x")):'},
+    {'prelude': '1 / 0'},
+  ],
+)
+def test_puzzles_that_are_none(judge, fields):
+  program = 'def sol(): return [1, 2, 3]'
+  assert judge(program, INCREASING | fields)['status'] == 'invalid_task'
+
+
+def test_calls(judge):
+  program = 'def f(x, y=0): return x + y'
+  tests = call(([1], 1), ([1, 2], 3), ([1, 2], 4))
+  assert brief(judge(program, tests)) == ('wrong', 2, 3)
+  tests['cases'][2] = {'args': [1], 'kwargs': {'y': 3}, 'expected': 4}
+  assert brief(judge(program, tests)) == ('correct', 3, 3)
+
+
+@pytest.mark.parametrize(
+  ('result', 'expected', 'status'),
+  [
+    ('(1, [2, (3,)])', [1, [2, [3]]], 'correct'),
+    ('True', 1, 'wrong'),
+    ('1', True, 'wrong'),
+    ('2', 2.0, 'correct'),
+    ('float("nan")', float('nan'), 'correct'),
+    ('{"a": (1,)}', {'a': [1]}, 'correct'),
+    ('{1}', [1], 'wrong'),
+    ('map(int, "1")', [1], 'wrong'),
+    ('0.1 + 0.2', 0.3, 'wrong'),
+    ('1 / 0', 0.3, 'runtime_error'),
+  ],
+)
+def test_values_of_calls(judge, result, expected, status):
+  program = f'def f(): return {result}'
+  assert judge(program, call(([], expected)))['status'] == status
+
+
+def test_tolerance_of_calls(judge):
+  tests = call(([], 0.3), tolerance=1e-9)
+  assert judge('def f(): return 0.1 + 0.2', tests)['status'] == 'correct'
+
+
+def test_every_call_has_a_fresh_object(judge):
+  program = (
+    'class Solution:\n'
+    '  def __init__(self): self.n = 0\n'
+    '  def f(self):\n'
+    '    self.n += 1\n'
+    '    return self.n\n'
+  )
+  tests = call(([], 1), ([], 1), entry_point='Solution().f')
+  assert judge(program, tests)['status'] == 'correct'
+
+
+def test_main_guards_run_only_in_scripts(judge):
+  program = 'def f(): return 1\nif __name__ == "__main__": print(1 / 0)'
+  assert judge(program, call(([], 1)))['status'] == 'correct'
+  report = judge(program, stdio(('', '')))
+  assert report['status'] == 'runtime_error'
+
+
+def test_failures_do_not_stop_the_cases(judge):
+  program = 'def f(x): return 6 // x'
+  tests = call(([1], 6), ([0], 0), ([2], 3))
+  report = judge(program, tests)
+  assert brief(report) == ('runtime_error', 2, 3)
+  assert report['detail'].startswith('case 2: it raised ZeroDivisionError')
+
+
+def test_limits_of_a_case(judge):
+  program = 'def f(x):\n  while x: pass\n  return x\n'
+  tests = call(([0], 0), ([1], 0), ([0], 0))
+  report = judge(program, tests, wall_s=0.5)
+  assert brief(report) == ('timeout', 1, 3)
+
+
+@pytest.mark.parametrize(
+  'program',
+  [
+    'print(sum(map(int, input().split())))',
+    'import sys\nprint(sum(map(int, sys.stdin.read().split())))',
+    'import sys\nsys.stdout.write(str(sum(map(int, open(0).read().split()))))',
+    'import os\nx = os.read(0, 99).split()\nos.write(1, b"%d" % sum(map(int, x)))',
+    'import sys\nprint(sum(map(int, sys.stdin.buffer.read().split())))\nexit()',
+    'if __name__ == "__main__":\n  print(sum(map(int, input().split())), end="")',
+    'import atexit\nx = input()\natexit.register(lambda: print(eval("+".join(x.split()))))',
+    'import threading\nx = input()\nt = lambda: print(sum(map(int, x.split())))\n'
+    'threading.Thread(target=t).start()',
+    'import sys, os\nprint(sum(map(int, input().split())), flush=True)\nos._exit(0)',
+    'import sys, io\nsys.stdout = io.TextIOWrapper(open(1, "wb"))\n'
+    'print(sum(map(int, input().split())))',
+  ],
+)
+def test_stdio(judge, program):
+  tests = stdio(('1 2 3\n', '6\n'), ('10 20\n', '30'))
+  assert brief(judge(program, tests)) == ('correct', 2, 2)
+
+
+@pytest.mark.parametrize(
+  ('program', 'status', 'detail'),
+  [
+    ('print(7)', 'wrong', 'another output'),
+    ('', 'wrong', ''),
+    ('print(6); exit(3)', 'runtime_error', 'exit status 3'),
+    ('print(6); exit("no")', 'runtime_error', 'exit status 1'),
+    ('print(6); 1 / 0', 'runtime_error', ''),
+    ('print(6', 'runtime_error', 'SyntaxError'),
+    ('print(6); raise MemoryError', 'memory', ''),
+    ('import os; os.kill(os.getpid(), 9)', 'runtime_error', 'signal 9'),
+    ('while True: print(6)', 'runtime_error', 'too much output'),
+    ('import os\nos.write(1, b"6\\xff")', 'wrong', ''),
+    ('print("6\\0")', 'wrong', ''),
+    ('import sys\nsys.stdout.close()', 'runtime_error', ''),
+    ('import os\nos.closerange(0, 99)\nprint(6)', 'runtime_error', ''),
+  ],
+)
+def test_scripts_that_fail(judge, program, status, detail):
+  report = judge(program, stdio(('', '6')))
+  assert report['status'] == status
+  assert detail in report['detail']
+
+
+def test_cases_of_stdio_start_clean(judge):
+  program = 'import builtins\nprint(getattr(builtins, "n", 0))\nbuiltins.n = 1'
+  tests = stdio(('', '0'), ('', '0'))
+  assert judge(program, tests)['status'] == 'correct'
+
+
+def test_an_orphan_that_holds_the_output_is_not_waited_for(judge):
+  program = (
+    'import os, time\n'
+    'if os.fork() == 0:\n'
+    '  {}\n'
+    '  time.sleep(4)\n'
+    '  os._exit(0)\n'
+    'print(6)\n'
+  )
+  for new_session in ('pass', 'os.setsid()'):
+    tests = stdio(('', '6'), ('', '6'))
+    report = judge(program.format(new_session), tests, wall_s=3)
+    assert report['status'] == 'correct'
+
+
+def test_much_input_that_nobody_reads(judge):
+  tests = stdio(('x' * (1 << 20), '6'))
+  assert judge('print(6)', tests)['status'] == 'correct'
+  tests = stdio(('x' * (1 << 20), str(1 << 20)))
+  assert judge('print(len(input()))', tests)['status'] == 'correct'
+
+
+def test_empty_output_is_not_free(judge):
+  assert judge('pass', stdio(('', '')))['status'] == 'correct'
+  assert judge('print(6)', stdio(('', '')))['status'] == 'wrong'
+  assert judge('1 / 0', stdio(('', '')))['status'] == 'runtime_error'
+
+
+def test_timeout_of_a_script(judge):
+  tests = stdio(('', '6'), ('', '6'))
+  report = judge('while True: pass', tests, wall_s=0.5)
+  assert brief(report) == ('timeout', 0, 2)
