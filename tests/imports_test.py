@@ -33,6 +33,9 @@ TABLE['jobs'] = [name for name in TABLE if name not in ('main', '__init__')]
 # Gin stays at the edge: the config itself and the jobs.
 GIN = ('core/config.py', 'core/gin_checks.py', 'core/gin_text.py', 'jobs/')
 
+# Mounted into sandboxes as a package of its own: standard library alone.
+INSIDE = 'reward/sandbox/inside/'
+
 # Imported where installed, and declared nowhere.
 OPTIONAL = {'tokenizers', 'trackio', 'wandb'}
 
@@ -57,6 +60,8 @@ def within(name: str, parents: list[str]) -> bool:
 def refusal(inside: str, name: str) -> str | None:
   """Why the file at that path of the package may not import that name."""
   folder = inside.split('/')[0].removesuffix('.py')
+  if inside.startswith(INSIDE):
+    return refusal_inside(name)
   if name.startswith('.'):
     return 'relative'
   own = [f'srpo_jax.{item}' for item in [folder, *TABLE[folder]]]
@@ -69,6 +74,17 @@ def refusal(inside: str, name: str) -> str | None:
   if within(name, ['jax', 'flax', 'optax']) and folder == 'reward':
     return 'the reward process never loads jax'
   return None
+
+
+def refusal_inside(name: str) -> str | None:
+  """The same for a file that runs in a sandbox."""
+  beside = name.startswith('.') and not name.startswith('..')
+  if beside or name.split('.')[0] in sys.stdlib_module_names:
+    return None
+  # `from . import x` reads as '..x': it lies beside this file as well.
+  if name.startswith('..') and name[2:].isidentifier():
+    return None
+  return 'a sandbox has the standard library alone'
 
 
 def violations(package: Path) -> list[str]:
@@ -117,11 +133,14 @@ def test_every_folder_is_in_the_table():
     ('sampler/cache.py', 'import flax.linen'),
     ('srpo/loss.py', 'import gin'),
     ('policy/decoder.py', 'from gin import configurable'),
+    ('reward/sandbox/inside/host.py', 'import numpy'),
+    ('reward/sandbox/inside/host.py', 'from srpo_jax.reward import items'),
+    ('reward/sandbox/inside/host.py', 'from ..seccomp import load'),
   ],
 )
 def test_a_planted_violation_is_found(tmp_path, file, statement):
   path = tmp_path / file
-  path.parent.mkdir(exist_ok=True)
+  path.parent.mkdir(parents=True, exist_ok=True)
   path.write_text(statement)
   assert len(violations(tmp_path)) == 1
 
@@ -135,11 +154,14 @@ def test_a_planted_violation_is_found(tmp_path, file, statement):
     ('jobs/train.py', 'import gin'),
     ('jobs/train.py', 'from srpo_jax.reward import client'),
     ('data/gingerly.py', 'import srpo_jax'),
+    ('reward/sandbox/inside/host.py', 'from . import guest'),
+    ('reward/sandbox/inside/host.py', 'from .channel import frame'),
+    ('reward/sandbox/inside/host.py', 'import collections.abc'),
   ],
 )
 def test_what_is_allowed_is_not_found(tmp_path, file, statement):
   path = tmp_path / file
-  path.parent.mkdir(exist_ok=True)
+  path.parent.mkdir(parents=True, exist_ok=True)
   path.write_text(statement)
   assert violations(tmp_path) == []
 
@@ -166,6 +188,6 @@ def declared() -> set[str]:
 
 def test_every_package_that_is_imported_is_declared():
   names = {n.split('.')[0] for p in PACKAGE.rglob('*.py') for n in imports(p)}
-  names -= sys.stdlib_module_names | OPTIONAL | {'srpo_jax'}
+  names -= sys.stdlib_module_names | OPTIONAL | {'srpo_jax', ''}
   wanted = {DISTRIBUTIONS.get(n, n.replace('_', '-')) for n in names}
   assert wanted - declared() == set()

@@ -3,8 +3,9 @@
 
 The samples of a group often end in the same answer, and a batch is often sent
 again after a broken connection; equal questions share one job while it runs
-and its reply afterwards. Only values are remembered: what timed out on a busy
-machine may pass on a quiet one.
+and its reply afterwards. Only values are remembered, and of those only what
+would be the same again: what timed out on a busy machine may pass on a quiet
+one.
 """
 
 import asyncio
@@ -29,18 +30,37 @@ class Flight:
 
 
 class Cache:
-  """Least recently used replies, keyed by a digest of the job's content."""
+  """Least recently used replies, keyed by a digest of the job's content.
 
-  def __init__(self, run: Run, size: int = 100_000):
+  Attributes:
+    asked: questions so far.
+    hits: of them, those that were known or joined a job under way.
+  """
+
+  def __init__(
+    self,
+    run: Run,
+    size: int = 100_000,
+    lasting: Callable[[Any], bool] = lambda value: True,
+  ):
     self._run = run
     self._size = size
+    self._lasting = lasting
+    self.asked = self.hits = 0
     self._known: collections.OrderedDict[bytes, Any] = collections.OrderedDict()
     self._flights: dict[bytes, Flight] = {}
+
+  @property
+  def under_way(self) -> int:
+    """Jobs that run or wait for a process."""
+    return len(self._flights)
 
   async def ask(self, job: Sequence[Any], limit_s: float) -> Reply:
     """The reply to a job; `seconds` is 0 where it was known."""
     text = json.dumps([job, limit_s], sort_keys=True)
     key = hashlib.sha256(text.encode()).digest()
+    self.asked += 1
+    self.hits += key in self._known or key in self._flights
     if key in self._known:
       self._known.move_to_end(key)
       return Reply('value', self._known[key])
@@ -66,7 +86,7 @@ class Cache:
   async def _fly(self, key: bytes, job: Sequence[Any], limit_s: float) -> Reply:
     try:
       reply = await self._run(job, limit_s)
-      if reply.kind == 'value':
+      if reply.kind == 'value' and self._lasting(reply.value):
         self._remember(key, reply.value)
       return reply
     finally:

@@ -12,8 +12,20 @@ from typing import Any
 
 DOMAINS = ('math', 'code')
 MATCHES = ('equivalence', 'exact', 'numeric')
+DECIMALS = ('exact', 'rounded')
 MAX_LIMIT_S = 60.0
 MAX_BUDGET_S = 600.0
+# The most that an item may ask for; docs/reward.md says what each limits.
+MAX_SECONDS = dict.fromkeys(('wall_s', 'cpu_s', 'case_s'), MAX_LIMIT_S)
+MAX_COUNTS = {
+  'memory_mb': 4096,
+  'processes': 256,
+  'file_mb': 256,
+  'output_kb': 65536,
+  'open_files': 1024,
+}
+# Python itself does not start with less than some of these.
+MIN_COUNTS = {'memory_mb': 16, 'open_files': 8}
 
 
 def check_request(body: Any) -> list[dict]:
@@ -48,8 +60,7 @@ def check_item(item: Any, at: str) -> None:
     value = item.get(field)
     fits = value is None or isinstance(value, dict)
     demand(fits, f'{at}.{field}', value, 'an object, or absent')
-  limit = (item.get('limits') or {}).get('wall_s')
-  check_seconds(limit, f'{at}.limits.wall_s', MAX_LIMIT_S)
+  check_limits(item.get('limits') or {}, f'{at}.limits')
   if domain == 'math':
     check_math(item, at)
 
@@ -61,6 +72,9 @@ def check_math(item: dict, at: str) -> None:
   fits = match in MATCHES or (named and len(match) > len('verifier:'))
   wanted = '"equivalence", "exact", "numeric" or "verifier:NAME"'
   demand(fits, f'{at}.match', match, wanted)
+  decimals = item.get('decimals', 'exact')
+  fits = decimals in DECIMALS
+  demand(fits, f'{at}.decimals', decimals, '"exact" or "rounded"')
   answer = item.get('answer')
   if named and answer is None:
     return
@@ -79,6 +93,24 @@ def check_tags(tags: Any, at: str) -> None:
     demand(key in ('think', 'answer'), f'{at}.{key}', name, 'left out')
     fits = isinstance(name, str) and re.fullmatch(r'[A-Za-z][\w-]{0,63}', name)
     demand(bool(fits), f'{at}.{key}', name, 'a name such as "think"')
+  names = {'think': 'think', 'answer': 'answer', **(tags or {})}
+  differ = names['think'] != names['answer']
+  demand(differ, at, tags, 'two different names')
+
+
+def check_limits(limits: dict, at: str) -> None:
+  """Only limits that there are, each absent, null or within its bounds."""
+  for name, value in limits.items():
+    field = f'{at}.{name}'
+    if name in MAX_SECONDS:
+      check_seconds(value, field, MAX_SECONDS[name])
+      continue
+    known = ', '.join((*MAX_SECONDS, *MAX_COUNTS))
+    demand(name in MAX_COUNTS, ascii(field)[1:-1], value, f'one of {known}')
+    least, most = MIN_COUNTS.get(name, 1), MAX_COUNTS[name]
+    fits = value is None or (type(value) is int and least <= value <= most)
+    wanted = f'a whole number from {least} to {most}'
+    demand(fits, field, value, wanted)
 
 
 def check_seconds(value: Any, at: str, most: float) -> None:

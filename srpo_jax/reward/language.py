@@ -4,14 +4,16 @@
 The paper penalises mixing and does not say how it finds it. Ours looks at
 scripts alone, so English with French is not seen and English with Chinese is:
 
-- code, LaTeX and the section tags are taken out;
-- what is left is cut into words of one script; a Chinese character or kana is
-  a word, in other scripts it takes two letters (x and π are not words);
+- code, identifiers, addresses, LaTeX and the section tags are taken out;
+- what is left is cut into words of one script. One character is a word, but
+  for letters that serve as symbols: Latin, Cyrillic and Hebrew ones take two
+  (x, Ш, א), Greek ones four, or one with an accent (αβ and Δ are no words,
+  λόγος is);
 - the home script is the question's where the item has a `question`, else the
   one with the most words;
 - one word of another script is mixing. In a text that is not at home in Latin
   letters, Latin words of up to three letters or all in capitals (sin, cm,
-  ABC, GDP) are not counted.
+  ABC, GDP) and names of functions (arcsin) are not counted.
 """
 
 import collections
@@ -31,7 +33,16 @@ ONE_NAME = (
   *('GEORGIAN', 'ARMENIAN', 'ETHIOPIC', 'MONGOLIAN'),
 )
 SCRIPTS = {name: name for name in ONE_NAME} | dict.fromkeys(
-  ('CJK', 'HIRAGANA', 'KATAKANA', 'IDEOGRAPHIC'), 'CJK'
+  ('CJK', 'HIRAGANA', 'KATAKANA', 'HALFWIDTH', 'IDEOGRAPHIC', 'BOPOMOFO'),
+  'CJK',
+)
+# Fewest letters that are a word, where that is not one.
+LEAST_LETTERS = {'LATIN': 2, 'CYRILLIC': 2, 'HEBREW': 2, 'GREEK': 4}
+FUNCTION_NAMES = frozenset(
+  (
+    *('sqrt', 'sinh', 'cosh', 'tanh', 'arcsin', 'arccos', 'arctan'),
+    *('floor', 'ceil', 'argmax', 'argmin', 'rank'),
+  )
 )
 
 NOT_PROSE = re.compile(
@@ -41,7 +52,11 @@ NOT_PROSE = re.compile(
   # An opening may not hold another one: a response that repeats `\\(` and
   # never closes it is read once, not once for each.
   r'|\\\((?:(?!\\[()]).)*\\\)|\\\[(?:(?!\\[\[\]]).)*\\\]'
-  r'|\\[A-Za-z]+',  # LaTeX commands outside formulas
+  r'|\\[A-Za-z]+'  # LaTeX commands outside formulas
+  r'|https?://\S+'
+  # Identifiers: a_b, a.b, aB and f( are no words. `\\b` would not do: to it
+  # a Chinese character and a Latin letter are one word.
+  r'|(?<![A-Za-z0-9_])[A-Za-z]\w*(?:(?<=[a-z])[A-Z]\w*|_\w+|\.[A-Za-z]\w*|\()',
   re.DOTALL,
 )
 
@@ -59,17 +74,26 @@ def mixes_languages(
 
 def script_words(text: str, tags: Tags) -> list[tuple[str, str]]:
   """(script, word) for each word of the prose in the text."""
-  text = NOT_PROSE.sub(' ', text)
-  text = re.sub(rf'</?(?:{tags.think}|{tags.answer})>', ' ', text)
+  names = '|'.join(map(re.escape, (tags.think, tags.answer)))
+  text = re.sub(rf'</?(?:{names})>', ' ', text)
+  text = NOT_PROSE.sub(' ', text).translate(marks())
   words = []
   for run in re.findall(r'[^\W\d_]+', text):
     for script, letters in itertools.groupby(run, script_of):
       word = ''.join(letters)
       if script == 'CJK':
         words.extend((script, character) for character in word)
-      elif script and len(word) > 1:
+      elif script and is_word(script, word):
         words.append((script, word))
   return words
+
+
+def is_word(script: str, word: str) -> bool:
+  """False for what may be a symbol: x, or a product such as αβ."""
+  accented = script == 'GREEK' and any(
+    ' WITH ' in unicodedata.name(letter) for letter in word
+  )
+  return accented or len(word) >= LEAST_LETTERS.get(script, 1)
 
 
 def home_script(words: list[tuple[str, str]]) -> str:
@@ -82,7 +106,10 @@ def is_foreign(script: str, word: str, home: str) -> bool:
   """True if the word counts as mixing in a text at home in `home`."""
   if script == home:
     return False
-  return script != 'LATIN' or (len(word) > 3 and not word.isupper())
+  if script != 'LATIN':
+    return True
+  is_name = word.isupper() or word.casefold() in FUNCTION_NAMES
+  return len(word) > 3 and not is_name
 
 
 @functools.lru_cache(maxsize=65536)
@@ -90,3 +117,13 @@ def script_of(letter: str) -> str:
   """The script of a letter, or '' for a sign."""
   name = unicodedata.name(letter, '')
   return SCRIPTS.get(re.split(r'[ -]', name, maxsplit=1)[0], '')
+
+
+@functools.lru_cache(maxsize=1)
+def marks() -> dict[int, None]:
+  """Vowel signs, accents and joiners, which would cut a word in pieces."""
+  return {
+    code: None
+    for code in range(0x10000)
+    if unicodedata.category(chr(code)) in ('Mn', 'Mc', 'Me', 'Cf')
+  }

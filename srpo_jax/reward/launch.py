@@ -16,7 +16,7 @@ from srpo_jax.reward.environment import child_environment
 # From the start of the interpreter to the first line, on a busy machine.
 START_S = 60.0
 # After SIGTERM, before SIGKILL.
-STOP_S = 5.0
+STOP_S = 15.0
 
 
 class Service:
@@ -131,6 +131,8 @@ def launch_service(
   *,
   workers: int = 2,
   verifiers: Sequence[str] = (),
+  sandboxes: int | None = None,
+  unsafe_no_sandbox: bool = False,
   log_path: str | Path | None = None,
 ) -> Service:
   """A reward service of our own, on a free port of this machine.
@@ -138,11 +140,15 @@ def launch_service(
   Args:
     workers: how many worker processes judge.
     verifiers: modules with VERIFIERS, see docs/reward.md.
+    sandboxes: how many programs may run at once; None is twice the cores.
+    unsafe_no_sandbox: run programs unconfined, for closed experiments.
     log_path: where its standard error goes; ours where it is None.
 
   Raises:
     ValueError: it did not start; one line that says where the reason is.
   """
-  flags = ['--port=0', f'--workers={workers}', '--exit-with-parent']
+  flags = ['--port=0', f'--workers={workers}', '--exit_with_parent']
   flags += [f'--verifiers={module}' for module in verifiers]
+  flags += [] if sandboxes is None else [f'--sandboxes={sandboxes}']
+  flags += ['--unsafe_no_sandbox'] if unsafe_no_sandbox else []
   return Service(flags, None if log_path is None else Path(log_path))

@@ -1,27 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
 """Is a final answer the right one? Exact text, number, or equivalence.
 
-Text and numbers are compared in the service itself. Equivalence is
-math-verify's, which can run for ever on a short text such as 9^{9^{9^9}}, so
-the two functions at the end run in a worker that can be killed.
+`notation` writes both sides in one way, `shapes` takes sets and tuples apart,
+`quantities` compares numbers and units, and what is left is algebra, which
+`symbolic` does. `at_a_glance` runs in the service itself; `check_golds` and
+`equivalent` may take for ever and run in a worker that can be killed.
 """
 
 import functools
-import logging
 import re
-import types
 from collections.abc import Sequence
-from fractions import Fraction
 
-DIGITS = r'(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)'
-DECIMAL = rf'(?:{DIGITS}(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{{1,3}})?'
-NUMBER = re.compile(rf'([+-]?)\s*({DECIMAL})(?:\s*/\s*({DECIMAL}))?')
-FRAC = re.compile(r'([+-]?)\s*\\[dt]?frac\{([0-9]+)\}\{([0-9]+)\}')
+from srpo_jax.reward import quantities, shapes, symbolic
+from srpo_jax.reward.notation import PHRASES, formula, numeral, tidy
+from srpo_jax.reward.quantities import (
+  MAX_NUMBER,
+  figures,
+  parse_number,
+  same_number,
+)
+from srpo_jax.reward.units import split_unit
 
-# Longer texts are no number or final expression anybody meant; without a
-# bound a response could buy seconds of a worker with every sample.
-MAX_NUMBER = 200
+__all__ = ['MAX_NUMBER', 'parse_number', 'same_number']
+
+# Longer texts are no final answer anybody meant; without a bound a response
+# could buy seconds of a worker with every sample.
 MAX_EXPRESSION = 2000
+# How an item takes decimals: as exact numbers, or rounded to their digits.
+DECIMALS = ('exact', 'rounded')
 
 # Runs of letters that are mathematics, not words.
 FUNCTIONS = frozenset(
@@ -35,28 +41,10 @@ TEXT_COMMAND = re.compile(
   r'\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mbox|operatorname)'
   r'\s*\{([^{}]*)\}'
 )
-
-
-def parse_number(text: str) -> Fraction | None:
-  """The exact value of an integer, decimal or fraction; None if it is none.
-
-  Reads `-1,234.5`, `1e-3`, `3/4`, `\\frac{3}{4}`, with or without `$` around;
-  commas only between groups of three digits. 1/3 is not 0.3333333333.
-  """
-  if len(text) > MAX_NUMBER:
-    return None
-  text = text.strip().replace('\N{MINUS SIGN}', '-')
-  if len(text) > 2 and text[0] == text[-1] == '$':
-    text = text[1:-1].strip()
-  match = NUMBER.fullmatch(text) or FRAC.fullmatch(text)
-  if match is None:
-    return None
-  sign, top, bottom = match.groups()
-  denominator = Fraction((bottom or '1').replace(',', ''))
-  if denominator == 0:
-    return None
-  value = Fraction(top.replace(',', '')) / denominator
-  return -value if sign == '-' else value
+COMMAND = re.compile(r'\\(?:begin|end)\s*\{[^{}]*\}|\\[A-Za-z]+')
+CHOICE = re.compile(r'\(?([A-Z])\)?[.:]?')
+# A choice and its text: a bracket tells them apart.
+CHOICE_AND_TEXT = re.compile(r'\(?([A-Z])\)[.:]?\s(.*)', re.DOTALL)
 
 
 def same_text(answer: str, gold: str) -> bool:
@@ -74,10 +62,12 @@ def is_words(text: str) -> bool:
   """True if a text is words and nothing that mathematics could act on.
 
   Such a gold answer is compared as text: to math-verify `abc` is a product
-  of three symbols and so equal to `cba`. One letter (a choice, a variable)
-  and anything with a digit or an operator stay mathematics.
+  of three symbols and so equal to `cba`. One letter (a choice, a variable),
+  `five`, `no solution` and anything with a digit or a sign are mathematics.
   """
   words = plain_words(text)
+  if words in PHRASES:
+    return False
   letters = re.fullmatch(r"[^\W\d_]+(?:[ ,.;:!?']+[^\W\d_]+)*[!?]?", words)
   # A single letter beside another, as in `x, y`, is a list of symbols.
   return letters is not None and re.search(r'[^\W\d_]{2}', words) is not None
@@ -100,78 +90,123 @@ def keeps_words(answer: str, gold: str) -> bool:
 
 def words_in(text: str) -> list[str]:
   """Runs of three letters or more that are neither command nor function."""
-  text = re.sub(r'\\[A-Za-z]+', ' ', plain_words(text))
+  text = COMMAND.sub(' ', plain_words(text))
   runs = re.findall(r'[^\W\d_]{3,}', text)
   return [run for run in runs if run not in FUNCTIONS]
 
 
 def has_letters(text: str) -> bool:
   """True if any letter stands outside LaTeX commands."""
-  text = re.sub(r'\\[A-Za-z]+', ' ', plain_words(text))
+  text = COMMAND.sub(' ', plain_words(text))
   return re.search(r'[^\W\d_]', text) is not None
+
+
+def choice_of(text: str, with_text: bool = False) -> str:
+  """The capital letter that a text is, as in `(B)`, or ''.
+
+  Args:
+    text: a gold answer or a final one.
+    with_text: `(B) 12` is B too, unless it names a second letter.
+  """
+  words = TEXT_COMMAND.sub(r'\1', text).replace('\\ ', ' ').strip(' $')
+  if match := CHOICE.fullmatch(words):
+    return match[1]
+  match = CHOICE_AND_TEXT.fullmatch(words) if with_text else None
+  alone = match is not None and not re.search(r'\b[A-Z]\b', match[2])
+  return match[1] if alone else ''
+
+
+def is_plain(gold: str) -> bool:
+  """True if a gold needs no check: words, a choice, a number, with a unit."""
+  if figures(gold) is not None or is_words(gold) or choice_of(gold):
+    return True
+  if len(gold) > MAX_NUMBER:
+    return False
+  return parse_number(split_unit(tidy(gold)).text) is not None
+
+
+def at_a_glance(
+  answer: str, boxed: bool, gold: str, decimals: str = 'exact'
+) -> bool | None:
+  """Whether an answer is a gold; None if only a worker can tell.
+
+  Takes time in proportion to the length of the texts.
+  """
+  given, wanted = figures(answer), figures(gold)
+  if None not in (given, wanted) and decimals == 'exact':
+    return given == wanted
+  if is_words(gold):
+    return same_words(answer, gold)
+  if choice := choice_of(gold):
+    return choice_of(answer, with_text=True) == choice
+  if max(len(answer), len(gold)) > MAX_NUMBER:
+    return None
+  answer, gold = tidy(answer if boxed else formula(answer)), tidy(gold)
+  if shapes.shape_of(answer).kind or shapes.shape_of(gold).kind:
+    return None
+  return quick(gold, answer, decimals == 'rounded')
+
+
+def quick(gold: str, answer: str, rounded: bool) -> bool | None:
+  """The verdict on tidy texts without parts; None if it needs algebra."""
+  if gold == answer:
+    return True
+  if is_words(gold):
+    return same_words(answer, gold)
+  if numeral(gold) or numeral(answer):
+    return numeral(gold) == numeral(answer)
+  verdicts = [
+    quantities.settled(attempt, rounded)
+    for attempt in quantities.attempts(gold, answer)
+  ]
+  if True in verdicts:
+    return True
+  return None if None in verdicts else False
 
 
 def check_golds(golds: Sequence[str]) -> str:
   """In a worker: '' if every gold can be matched, else what is wrong."""
-  for gold in golds:
-    parsed = parse_latex(gold, True)
-    # A gold equals itself at a glance. Against any other answer it is worked
-    # out, and one that takes for ever must be found now, not with a response.
-    _verify(parsed, parse_latex('1', True))
-    if not parsed or not _verify(parsed, parsed):
-      return f'the gold answer {gold[:200]!r} cannot be read as mathematics'
-  return ''
+  faults = (fault_of(shapes.shape_of(tidy(gold))) for gold in golds)
+  return next(filter(None, faults), '')
 
 
-def equivalent(answer: str, boxed: bool, golds: Sequence[str]) -> bool:
-  """In a worker: does math-verify find the answer equal to one of the golds?
+def fault_of(shape: shapes.Shape) -> str:
+  """'' if each part of a gold can be read, else what is wrong."""
+  if shape.parts and shape.kind != 'relations':
+    return next(filter(None, map(fault_of, shape.parts)), '')
+  if is_plain(shape.text) or numeral(shape.text):
+    return ''
+  return symbolic.fault_of_gold(split_unit(shape.text).text)
+
+
+def equivalent(
+  answer: str, boxed: bool, golds: Sequence[str], decimals: str = 'exact'
+) -> bool:
+  """In a worker: is the answer equal to one of the golds?
 
   Args:
     answer: the final answer.
     boxed: whether it stood in a `\\boxed{}`.
     golds: accepted answers that `check_golds` has passed.
+    decimals: one of DECIMALS.
   """
-  parsed = parse_latex(answer, boxed)
-  return any(_equal(answer, parsed, gold) for gold in golds)
-
-
-def _equal(answer: str, parsed: list, gold: str) -> bool:
-  """Equal by math-verify, and in its words where they became symbols."""
-  parsed_gold = parse_latex(gold, True)
-  symbols = any(each.free_symbols for each in parsed_gold)
-  if symbols and not keeps_words(answer, gold):
-    return False  # `3 apples` is the number 3: its words stay out of it.
-  return _verify(parsed_gold, parsed)
-
-
-def _verify(parsed_gold: list, parsed: list) -> bool:
-  """math-verify's comparison, without its own limits."""
-  return _library().verify(parsed_gold, parsed, timeout_seconds=None)
-
-
-@functools.lru_cache(maxsize=1024)
-def parse_latex(text: str, boxed: bool) -> list:
-  """math-verify's reading of a text; empty if it has none.
-
-  A text is one expression as it stands; only one that was not boxed and
-  marks its formulas itself, as in `it is $5$`, is searched for them.
-  """
-  whole = boxed or not re.search(r'\$|\\\(|\\\[', text)
-  return _library().parse(
-    f'\\boxed{{{text}}}' if whole else text,
-    fallback_mode='no_fallback',
-    parsing_timeout=None,
+  same = functools.partial(same_part, rounded=decimals == 'rounded')
+  given = shapes.shape_of(tidy(answer if boxed else formula(answer)))
+  return any(
+    shapes.same_shape(shapes.shape_of(tidy(gold)), given, same)
+    for gold in golds
   )
 
 
-@functools.lru_cache(maxsize=1)
-def _library() -> types.ModuleType:
-  """math-verify, imported where it is first used: only workers pay for it.
-
-  Its own limits are alarms, which fail in threads and leak; the worker's
-  owner has a harder one, so they are off, and so is the warning about that.
-  """
-  import math_verify
-
-  logging.getLogger('math_verify').setLevel(logging.ERROR)
-  return math_verify
+def same_part(gold: str, answer: str, rounded: bool) -> bool:
+  """Whether two tidy texts without parts are equal."""
+  verdict = quick(gold, answer, rounded)
+  if verdict is not None:
+    return verdict
+  for attempt in quantities.attempts(gold, answer):
+    verdict = quantities.settled(attempt, rounded)
+    if verdict is None and keeps_words(attempt.answer, attempt.gold):
+      verdict = symbolic.same_expression(attempt, rounded)
+    if verdict:
+      return True
+  return False

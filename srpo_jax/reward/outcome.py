@@ -16,11 +16,19 @@ NOT_JUDGED = ('sandbox_error', 'invalid_task', 'unavailable')
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-  """A status, and one line on why where that is not plain."""
+  """A status, and one line on why where that is not plain.
+
+  Attributes:
+    status: one of those above.
+    detail: the line.
+    seconds: spent on it.
+    passed_share: of the tests, in [0, 1]; None where only accuracy tells.
+  """
 
   status: str
   detail: str = ''
   seconds: float = 0.0
+  passed_share: float | None = None
 
   @property
   def accuracy(self) -> int | None:

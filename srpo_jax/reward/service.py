@@ -1,196 +1,165 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The reward service: HTTP on loopback, in a process that never loads jax.
+"""The reward service: HTTP, in a process that never loads jax.
 
 `python -m srpo_jax.reward.service --port=N`; the address is the first line on
-standard output. `POST /v1/score` judges a batch, `GET /healthz` says that the
-process lives, `GET /readyz` that a worker is warm. On a TPU host the trainer
-owns the chips; a second process that loaded jax would fight for them.
+standard output. In flow order: `flags`, `listen` and `auth` (where, and who
+may ask) -> `app` (the routes; `admission`, `flights`) -> `engine` (workers,
+sandboxes, judge). On a TPU host the trainer owns the chips; a second process
+that loaded jax would fight for them.
 """
 
 import argparse
 import asyncio
+import contextlib
 import functools
 import importlib.util
-import json
 import os
+import platform
 import signal
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 import uvicorn
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
 
-from srpo_jax.reward.cache import Cache
-from srpo_jax.reward.items import check_request
-from srpo_jax.reward.judge import BUDGET_S, Judge
-from srpo_jax.reward.pool import Pool, start_worker
+import srpo_jax
+from srpo_jax.reward import logs
+from srpo_jax.reward.admission import Admission
+from srpo_jax.reward.app import Limits, make_app
+from srpo_jax.reward.asgi import App
+from srpo_jax.reward.auth import VARIABLE, find_token
+from srpo_jax.reward.engine import Engine
+from srpo_jax.reward.flags import parse_flags
+from srpo_jax.reward.listen import bind_tcp, bind_unix, listening
+from srpo_jax.reward.metrics import Metrics
+from srpo_jax.reward.sandbox import NoSandbox, choose_backend
 
-HOST = '127.0.0.1'
-MAX_BODY = 64 << 20
-# After SIGTERM, requests under way have this long to be answered.
-DRAIN_S = 30
+# After SIGTERM, requests under way have this long to be answered, and their
+# connections this much longer to take the answer.
+DRAIN_S = 30.0
+GOODBYE_S = 5
 # Longer than the client keeps an idle connection, so that it closes first.
 KEEP_ALIVE_S = 75
 PARENT_POLL_S = 1.0
-NDJSON = 'application/x-ndjson'
 
 
-class TooLarge(ValueError):
-  """The body is over MAX_BODY."""
+class Server(uvicorn.Server):
+  """uvicorn, with the signals left to us: it would cut a drain short."""
 
-
-def json_reply(value: Any, status: int = 200) -> Response:
-  """A reply in ASCII JSON: an id may hold what UTF-8 cannot (a surrogate)."""
-  return Response(json.dumps(value), status, media_type='application/json')
-
-
-async def read_body(request: Request) -> Any:
-  """The JSON of a request. ValueError in one line if it is none."""
-  chunks, size = [], 0
-  async for chunk in request.stream():
-    size += len(chunk)
-    if size > MAX_BODY:
-      raise TooLarge(
-        f'the body: over {MAX_BODY >> 20} MiB; send fewer items at once'
-      )
-    chunks.append(chunk)
-  try:
-    return json.loads(b''.join(chunks))
-  except (ValueError, RecursionError) as error:
-    raise ValueError(f'the body: no JSON ({error})') from error
-
-
-class Handlers:
-  """The three routes."""
-
-  def __init__(self, judge: Judge, pool: Pool):
-    self._judge = judge
-    self._pool = pool
-
-  async def score(self, request: Request) -> Response:
-    """Results in the order asked, or as lines as they finish."""
-    try:
-      body = await read_body(request)
-      items = check_request(body)
-    except TooLarge as error:
-      return json_reply({'error': str(error)}, 413)
-    except ValueError as error:
-      return json_reply({'error': str(error)}, 422)
-    stream = self._judge.stream(items, body.get('budget_s') or BUDGET_S)
-    if NDJSON in request.headers.get('accept', ''):
-      return StreamingResponse(lines(stream), media_type=NDJSON)
-    results = [None] * len(items)
-    async for index, result in stream:
-      results[index] = result
-    return json_reply({'results': results})
-
-  async def healthz(self, request: Request) -> Response:
-    """The process lives."""
-    del request
-    return json_reply({'status': 'ok'})
-
-  async def readyz(self, request: Request) -> Response:
-    """503 until the first worker is warm, and while none is."""
-    del request
-    ready = self._pool.ready
-    return json_reply({'workers_ready': ready}, 200 if ready else 503)
-
-
-async def lines(
-  stream: AsyncIterator[tuple[int, dict]],
-) -> AsyncIterator[str]:
-  """Each result as a line of JSON."""
-  async for _, result in stream:
-    yield json.dumps(result) + '\n'
-
-
-def make_app(judge: Judge, pool: Pool) -> Starlette:
-  """The application."""
-  handlers = Handlers(judge, pool)
-  return Starlette(
-    routes=[
-      Route('/v1/score', handlers.score, methods=['POST']),
-      Route('/healthz', handlers.healthz),
-      Route('/readyz', handlers.readyz),
-    ]
-  )
+  @contextlib.contextmanager
+  def capture_signals(self) -> Iterator[None]:
+    """Captures none."""
+    yield
 
 
 async def serve(
-  listener: socket.socket, workers: int, modules: Sequence[str], orphan: bool
+  flags: argparse.Namespace, listener: socket.socket, token: str | None
 ) -> int:
-  """Serves until told to stop; the exit status.
-
-  Args:
-    listener: a bound socket.
-    workers: how many worker processes.
-    modules: verifier modules.
-    orphan: also stop when the parent process is gone.
-  """
-  pool = Pool(functools.partial(start_worker, modules), workers)
-  pool.start()
+  """Serves until told to stop; the exit status."""
+  choose = functools.partial(
+    choose_backend, flags.sandbox, flags.unsafe_no_sandbox
+  )
+  engine = Engine(flags.verifiers, flags.workers, choose, flags.sandboxes)
+  engine.start()
+  failed = engine.workers.pool.failed
   try:
-    if modules:
-      await first_of(pool.warm.wait(), pool.failed)
-    if not pool.failed.done():
-      app = make_app(Judge(Cache(pool.run).ask), pool)
-      await run_server(app, listener, pool, orphan)
-    return refused(pool)
+    if flags.verifiers:
+      await first_of(engine.workers.pool.warm.wait(), failed)
+    if not failed.done():
+      engine.open_sandboxes()
+      await run_server(flags, engine, listener, token)
+    return refused(failed)
   finally:
-    await pool.close()
+    await engine.close()
 
 
-async def first_of(event: Any, failed: asyncio.Future) -> None:
+async def first_of(event: Coroutine, failed: asyncio.Future) -> None:
   """Waits for either; leaves the future as it is."""
   task = asyncio.ensure_future(event)
   await asyncio.wait({task, failed}, return_when=asyncio.FIRST_COMPLETED)
   task.cancel()
 
 
-def refused(pool: Pool) -> int:
+def refused(failed: asyncio.Future) -> int:
   """2, and the reason on standard error, if no worker can ever start."""
-  if not pool.failed.done():
+  if not failed.done():
     return 0
-  print(pool.failed.exception(), file=sys.stderr)
+  print(failed.exception(), file=sys.stderr)
   return 2
 
 
 async def run_server(
-  app: Starlette, listener: socket.socket, pool: Pool, orphan: bool
+  flags: argparse.Namespace,
+  engine: Engine,
+  listener: socket.socket,
+  token: str | None,
 ) -> None:
-  """Prints the address and answers requests."""
-  server = uvicorn.Server(
-    uvicorn.Config(
-      app,
-      log_level='warning',
-      access_log=False,
-      lifespan='off',
-      timeout_keep_alive=KEEP_ALIVE_S,
-      timeout_graceful_shutdown=DRAIN_S,
-    )
+  """Prints the address and answers requests until it is time to stop."""
+  admission = Admission(flags.queue)
+  metrics = Metrics(
+    {'python': platform.python_version(), 'version': srpo_jax.__version__}
   )
+  add_readings(metrics, admission, engine)
+  limits = Limits(items=flags.max_items)
+  server = make_server(make_app(engine, admission, metrics, limits, token))
 
   def stop(*_: Any) -> None:
     # Nobody is left to be answered: no drain.
     server.should_exit = server.force_exit = True
 
-  pool.failed.add_done_callback(stop)
-  watch = asyncio.create_task(watch_parent(stop)) if orphan else None
-  # uvicorn raises the signal it was stopped by again when it is done; it has
-  # been obeyed, so the process ends with status 0.
+  engine.workers.pool.failed.add_done_callback(stop)
+  tasks = [asyncio.create_task(stop_on_signal(server, admission))]
+  if flags.exit_with_parent:
+    tasks.append(asyncio.create_task(watch_parent(stop)))
+  with listening(listener) as address:
+    print(address, flush=True)
+    logs.event('listening', address=address, workers=flags.workers)
+    await server.serve(sockets=[listener])
+  for task in tasks:
+    task.cancel()
+  logs.event('stopped')
+
+
+def make_server(app: App) -> Server:
+  """The HTTP server; it logs only what goes wrong."""
+  return Server(
+    uvicorn.Config(
+      app,
+      log_config=None,
+      log_level='warning',
+      access_log=False,
+      lifespan='off',
+      server_header=False,
+      timeout_keep_alive=KEEP_ALIVE_S,
+      timeout_graceful_shutdown=GOODBYE_S,
+    )
+  )
+
+
+async def stop_on_signal(server: Server, admission: Admission) -> None:
+  """At SIGTERM or SIGINT: nothing new, answers for the rest, then the end.
+
+  The port stays open meanwhile: a balancer that has not heard yet gets 503
+  and when to retry, not a broken connection. A second signal ends at once.
+  """
+  loop = asyncio.get_running_loop()
+  told = asyncio.Event()
+
+  def tell() -> None:
+    server.force_exit = told.is_set()
+    server.should_exit = told.is_set()
+    told.set()
+
   for number in (signal.SIGTERM, signal.SIGINT):
-    signal.signal(number, lambda *_: None)
-  listener.listen(2048)
-  print(f'http://{HOST}:{listener.getsockname()[1]}', flush=True)
-  await server.serve(sockets=[listener])
-  if watch is not None:
-    watch.cancel()
+    loop.add_signal_handler(number, tell)
+  await told.wait()
+  logs.event('draining', requests=admission.requests, items=admission.items)
+  if not await admission.drain(DRAIN_S):
+    logs.event('drain cut short', requests=admission.requests)
+  server.should_exit = True
 
 
 async def watch_parent(stop: Callable[[], None]) -> None:
@@ -217,78 +186,80 @@ async def watch_parent(stop: Callable[[], None]) -> None:
   stop()
 
 
-class Parser(argparse.ArgumentParser):
-  """A parser whose errors are one line."""
+def add_readings(
+  metrics: Metrics, admission: Admission, engine: Engine
+) -> None:
+  """Adds to the metrics what the parts know themselves."""
 
-  def error(self, message: str) -> NoReturn:
-    """Says what is wrong and exits with status 2."""
-    self.exit(2, f'srpo_jax.reward.service: {message}; see --help\n')
+  def by_group(read: Callable[[Any], float]) -> Callable[[], dict]:
+    return lambda: {name: read(g) for name, g in engine.groups.items()}
 
-
-def whole(least: int, most: int) -> Callable[[str], int]:
-  """The type of a flag that is an integer within bounds."""
-
-  def read(text: str) -> int:
-    if not text.isascii() or not text.isdigit():
-      raise argparse.ArgumentTypeError(f'{text!r} is no whole number')
-    if not least <= int(text) <= most:
-      raise argparse.ArgumentTypeError(f'{text} is not in {least}..{most}')
-    return int(text)
-
-  return read
-
-
-def parse_flags(arguments: Sequence[str]) -> argparse.Namespace:
-  """The flags; exits with status 2 and one line if one is wrong."""
-  parser = Parser(
-    'srpo_jax.reward.service', description=__doc__, allow_abbrev=False
+  gauges = {
+    'requests_in_flight': ('Requests to score', lambda: admission.requests),
+    'items_in_flight': ('Items under way', lambda: admission.items),
+    'items_limit': ('Items that may be under way', lambda: admission.limit),
+  }
+  for name, (text, read) in gauges.items():
+    metrics.gauge(name, text, lambda read=read: {'': read()})
+  metrics.gauge(
+    'processes_ready',
+    'Workers and sandboxes that wait for jobs or run one',
+    by_group(lambda group: group.pool.ready),
+    'kind',
   )
-  add = parser.add_argument
-  add('--port', type=whole(0, 65535), required=True, help='0: any free one')
-  add('--workers', type=whole(1, 256), default=2, help='worker processes')
-  add(
-    '--verifiers',
-    action='append',
-    default=[],
-    metavar='MODULE',
-    help='module with VERIFIERS, a dict of name -> function; repeatable',
+  metrics.gauge(
+    'jobs_in_flight',
+    'Jobs that run or wait for a process',
+    by_group(lambda group: group.cache.under_way),
+    'kind',
   )
-  add(
-    '--exit-with-parent',
-    action='store_true',
-    help='stop when standard input, a pipe that the parent holds, ends',
-  )
-  return parser.parse_args(arguments)
+  counters = {
+    'process_restarts': (
+      'Processes replaced: killed at a limit, dead, or old',
+      lambda group: group.restarts,
+    ),
+    'cache_lookups': ('Questions asked', lambda group: group.cache.asked),
+    'cache_hits': ('Questions known', lambda group: group.cache.hits),
+  }
+  for name, (text, read) in counters.items():
+    metrics.counter(name, text, by_group(read), 'kind')
 
 
-def bind(port: int) -> socket.socket:
-  """A socket on loopback. ValueError in one line if the port is taken."""
-  listener = socket.socket()
-  listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def prepare(
+  flags: argparse.Namespace,
+) -> tuple[socket.socket, str | None]:
+  """The listener and the token. ValueError in one line if a flag is wrong."""
+  if importlib.util.find_spec('math_verify') is None:
+    raise ValueError('math-verify is missing: pip install math-verify')
+  token = find_token(flags.token_file)
+  # No process that we start is to find it in its environment.
+  os.environ.pop(VARIABLE, None)
+  if flags.sandbox != 'auto' and not flags.unsafe_no_sandbox:
+    check_sandbox(flags.sandbox)
+  if flags.socket is not None:
+    return bind_unix(Path(flags.socket).absolute()), token
+  return bind_tcp(flags.host, flags.port, token), token
+
+
+def check_sandbox(name: str) -> None:
+  """ValueError if a sandbox that was asked for by name does not work here."""
   try:
-    listener.bind((HOST, port))
-  except OSError as error:
-    listener.close()
-    raise ValueError(
-      f'--port={port}: {error.strerror}; choose another, or 0 for a free one'
-    ) from error
-  return listener
+    choose_backend(name).close()
+  except NoSandbox as error:
+    raise ValueError(f'--sandbox={name}: {error}') from error
 
 
 def main(arguments: Sequence[str]) -> int:
   """Runs the service; the exit status."""
   flags = parse_flags(arguments)
-  if importlib.util.find_spec('math_verify') is None:
-    print('math-verify is missing: pip install math-verify', file=sys.stderr)
-    return 2
+  always = {'unsafe': True} if flags.unsafe_no_sandbox else {}
+  logs.configure(flags.log, always)
   try:
-    listener = bind(flags.port)
+    listener, token = prepare(flags)
   except ValueError as error:
     print(error, file=sys.stderr)
     return 2
-  return asyncio.run(
-    serve(listener, flags.workers, flags.verifiers, flags.exit_with_parent)
-  )
+  return asyncio.run(serve(flags, listener, token))
 
 
 if __name__ == '__main__':

@@ -87,3 +87,30 @@ def test_the_last_to_give_up_cancels_the_job():
     assert (await cache.ask(['a', 1], 5.0)).value == 1
 
   asyncio.run(scene())
+
+
+def test_only_what_lasts_is_remembered():
+  async def run():
+    workers = Workers()
+    workers.gate.set()
+    cache = Cache(workers.run, lasting=lambda value: False)
+    for _ in range(2):
+      assert (await cache.ask(['a', 1], 1.0)).kind == 'value'
+    return workers.jobs, cache.asked, cache.hits
+
+  assert asyncio.run(run()) == ([['a', 1], ['a', 1]], 2, 0)
+
+
+def test_what_joins_and_what_is_known_are_hits():
+  async def run():
+    workers = Workers()
+    cache = Cache(workers.run)
+    asking = [asyncio.create_task(cache.ask(['a', 1], 1.0)) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert cache.under_way == 1
+    workers.gate.set()
+    await asyncio.gather(*asking)
+    await cache.ask(['a', 1], 1.0)
+    return cache.asked, cache.hits, cache.under_way
+
+  assert asyncio.run(run()) == (4, 3, 0)

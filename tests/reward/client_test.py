@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The client, and the life of a service that is our child."""
 
+import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -26,16 +29,20 @@ def free_port() -> int:
     return probe.getsockname()[1]
 
 
-def start_on(port: int) -> subprocess.Popen:
-  process = subprocess.Popen(
+def start(*flags: str) -> subprocess.Popen:
+  return subprocess.Popen(
     [
       *(sys.executable, '-m', 'srpo_jax.reward.service'),
-      *(f'--port={port}', '--workers=1', '--exit-with-parent'),
+      *('--workers=1', '--sandboxes=1', '--exit_with_parent', *flags),
     ],
     stdin=subprocess.PIPE,
     stdout=subprocess.PIPE,
     env=child_environment(),
   )
+
+
+def start_on(port: int) -> subprocess.Popen:
+  process = start(f'--port={port}')
   process.stdout.readline()
   return process
 
@@ -57,6 +64,11 @@ def is_running(pid: int) -> bool:
   except (FileNotFoundError, ProcessLookupError):
     return False
   return stat.rpartition(')')[2].split()[0] not in 'ZX'
+
+
+def is_worker(pid: int) -> bool:
+  """True for those that judge mathematics; the others are sandboxes."""
+  return b'srpo_jax.reward.worker' in Path(f'/proc/{pid}/cmdline').read_bytes()
 
 
 def ticks(pid: int) -> int:
@@ -95,8 +107,11 @@ def test_wrong_items_are_the_callers_fault(service, item):
 
 
 def test_wrong_arguments():
-  with pytest.raises(ValueError, match='http://'):
-    RewardClient('localhost:1')
+  for address in ('localhost:1', '', 'http://a,b', 'unix:relative', []):
+    with pytest.raises(ValueError, match='http://'):
+      RewardClient(address)
+  with pytest.raises(ValueError, match='http://x:port'):
+    RewardClient('http://x:port')
   with pytest.raises(ValueError, match='positive'):
     RewardClient('http://127.0.0.1:1', deadline_s=0)
 
@@ -144,24 +159,177 @@ def test_retries_until_the_service_is_back(item):
   assert [n for n, r in enumerate(results) if r['accuracy'] == 1] == [5]
 
 
-def test_retries_what_may_pass(item):
-  """429 and 5xx are tried again; the third attempt is answered."""
-  server = socket.create_server(('127.0.0.1', 0))
-  replies = [
-    b'HTTP/1.1 503 x\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}',
-    b'HTTP/1.1 429 x\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}',
-    b'HTTP/1.1 200 x\r\nContent-Length: 18\r\nConnection: close\r\n\r\n'
-    b'{"results": ["r"]}',
-  ]
-  address = f'http://127.0.0.1:{server.getsockname()[1]}'
-  with server, RewardClient(address, deadline_s=60) as client:
-    future = client.submit([item('5')])
-    for reply in replies:
-      connection, _ = server.accept()
-      with connection:
-        connection.recv(65536)
+def reply_of(status: int, *headers: str, body: str = '{}') -> bytes:
+  """A whole HTTP reply, after which the connection ends."""
+  head = [f'HTTP/1.1 {status} x', f'Content-Length: {len(body)}', *headers]
+  return '\r\n'.join([*head, 'Connection: close', '', body]).encode()
+
+
+def results_of(*statuses: str) -> str:
+  return json.dumps(
+    {'results': [{'id': 'a', 'status': status} for status in statuses]}
+  )
+
+
+class Scripted:
+  """A server that gives the replies it was told to, and keeps what it read."""
+
+  def __init__(self, replies: list[bytes]):
+    self.requests: list[tuple[dict[str, str], dict]] = []
+    self.times: list[float] = []
+    self._replies = replies
+    self._server = socket.create_server(('127.0.0.1', 0))
+    self._server.settimeout(60)
+    self.address = f'http://127.0.0.1:{self._server.getsockname()[1]}'
+    self._thread = threading.Thread(target=self._serve)
+
+  def __enter__(self):
+    self._thread.start()
+    return self
+
+  def __exit__(self, *_):
+    self._thread.join()
+    self._server.close()
+
+  def _serve(self):
+    for reply in self._replies:
+      connection, _ = self._server.accept()
+      with connection, connection.makefile('rb') as stream:
+        self.times.append(time.monotonic())
+        stream.readline()
+        headers = dict(
+          line.decode().lower().strip().split(': ', 1)
+          for line in iter(stream.readline, b'\r\n')
+        )
+        body = stream.read(int(headers['content-length']))
+        self.requests.append((headers, json.loads(body)))
         connection.sendall(reply)
-    assert future.result(60) == ['r']
+
+
+def test_retries_what_may_pass(item):
+  """429 and 5xx are tried again, with the key of the first attempt."""
+  replies = [
+    reply_of(503),
+    reply_of(429, 'Retry-After: 1'),
+    reply_of(200, body='{"results": []}'),
+    reply_of(200, body=results_of('correct')),
+  ]
+  with (
+    Scripted(replies) as server,
+    RewardClient(server.address, deadline_s=60) as client,
+  ):
+    assert client.submit([item('5')]).result(60)[0]['status'] == 'correct'
+  assert server.times[2] - server.times[1] >= 1
+  keys = {headers['idempotency-key'] for headers, _ in server.requests}
+  assert len(keys) == 1
+
+
+def test_the_unavailable_are_asked_again_alone(item):
+  replies = [
+    reply_of(200, body=results_of('correct', 'unavailable')),
+    reply_of(200, body=results_of('wrong')),
+  ]
+  with Scripted(replies) as server, RewardClient(server.address) as client:
+    results = client.submit([item('5'), item('6')]).result(60)
+  assert [result['status'] for result in results] == ['correct', 'wrong']
+  (first, all_items), (second, again) = server.requests
+  assert first['idempotency-key'] != second['idempotency-key']
+  assert again['items'] == all_items['items'][1:]
+
+
+def test_what_stays_unavailable_is_carried(item):
+  replies = [reply_of(200, body=results_of('unavailable'))] * 2
+  with Scripted(replies) as server, RewardClient(server.address) as client:
+    results = client.submit([item('5')]).result(60)
+  assert [result['status'] for result in results] == ['unavailable']
+
+
+def test_asking_again_can_be_left_out(item):
+  replies = [reply_of(200, body=results_of('unavailable'))]
+  with (
+    Scripted(replies) as server,
+    RewardClient(server.address, ask_again=0) as client,
+  ):
+    assert client.submit([item('5')]).result(60)[0]['status'] == 'unavailable'
+
+
+def test_an_answer_counts_though_nobody_answers_again(item):
+  replies = [reply_of(200, body=results_of('correct', 'unavailable'))]
+  with (
+    Scripted(replies) as server,
+    RewardClient(server.address, deadline_s=1) as client,
+  ):
+    results = client.submit([item('5'), item('6')]).result(60)
+  assert [r['status'] for r in results] == ['correct', 'unavailable']
+
+
+def test_a_dead_address_is_passed_over(service, item):
+  dead = f'http://127.0.0.1:{free_port()}'
+  with RewardClient(f'{dead}, {service.address}', batch_size=8) as client:
+    results = client.submit([item('5') for _ in range(200)]).result(60)
+  assert {result['status'] for result in results} == {'correct'}
+
+
+@pytest.fixture
+def first_of_equals(monkeypatch):
+  """Among addresses with equally much to do, the first is taken."""
+  monkeypatch.setattr(random, 'choice', lambda equals: equals[0])
+
+
+def test_an_address_that_hangs_is_passed_over(service, item, first_of_equals):
+  with socket.create_server(('127.0.0.1', 0)) as silent:
+    hung = f'http://127.0.0.1:{silent.getsockname()[1]}'
+    with RewardClient([hung, service.address], deadline_s=4) as client:
+      results = client.submit([item('5')]).result(60)
+  assert results[0]['status'] == 'correct'
+
+
+def test_work_is_shared(item, first_of_equals):
+  reply = reply_of(200, body=results_of('correct'))
+  with Scripted([reply] * 4) as one, Scripted([reply] * 4) as other:
+    addresses = [one.address, other.address]
+    with RewardClient(addresses, batch_size=1) as client:
+      # Two are under way at once, so each address has one of them.
+      for _ in range(4):
+        client.submit([item('5'), item('5')]).result(20)
+  assert len(one.requests) == len(other.requests) == 4
+
+
+def test_over_a_unix_socket(tmp_path, item):
+  path = tmp_path / 'reward.sock'
+  with start(f'--socket={path}') as process:
+    address = process.stdout.readline().decode().strip()
+    assert address == f'unix:{path}'
+    with RewardClient(address) as client:
+      assert client.submit([item('5')]).result(60)[0]['status'] == 'correct'
+    end(process)
+
+
+def test_the_token_is_shown_and_a_wrong_one_is_the_callers_fault(
+  item, tmp_path, monkeypatch
+):
+  token = tmp_path / 'token'
+  token.write_text('sesame-sesame-sesame\n')
+  token.chmod(0o600)
+  with start('--port=0', f'--token_file={token}') as process:
+    address = process.stdout.readline().decode().strip()
+    with RewardClient(address, token_file=token) as client:
+      assert client.submit([item('5')]).result(60)[0]['status'] == 'correct'
+    monkeypatch.setenv('SRPO_REWARD_TOKEN', 'sesame-sesame-street')
+    with (
+      RewardClient(address) as client,
+      pytest.raises(ValueError, match='Bearer TOKEN'),
+    ):
+      client.submit([item('5')]).result(60)
+    end(process)
+
+
+def test_a_closed_client_takes_nothing(item):
+  client = RewardClient('http://127.0.0.1:1')
+  client.close()
+  client.close()
+  with pytest.raises(RewardUnavailable, match='closed'):
+    client.submit([item('5')]).result(0)
 
 
 def test_restarts_its_own_dead_service(item):
@@ -209,7 +377,7 @@ def test_dies_with_a_parent_that_is_killed():
   pid, address = parent.stdout.readline().split()
   wait_until(lambda: children(int(pid)))
   workers = children(int(pid))
-  assert httpx.get(f'{address}/healthz').status_code == 200
+  assert httpx.get(f'{address}/healthz', timeout=60).status_code == 200
   assert is_running(int(pid))
   end(parent)
   wait_until(lambda: not any(map(is_running, [int(pid), *workers])))
@@ -218,8 +386,8 @@ def test_dies_with_a_parent_that_is_killed():
 def test_a_busy_worker_dies_with_a_service_that_is_killed(item):
   with launch_service(workers=1) as own:
     ready = f'{own.address}/readyz'
-    wait_until(lambda: httpx.get(ready).status_code == 200)
-    (worker,) = children(own.pid)
+    wait_until(lambda: httpx.get(ready, timeout=60).status_code == 200)
+    (worker,) = filter(is_worker, children(own.pid))
     before = ticks(worker)
     power = item('9^{9^{9^9}}', '1+x', limits={'wall_s': 60})
     with RewardClient(own.address) as client:

@@ -95,7 +95,7 @@ def service(verifier_module):
 
 def wait_until_ready(address: str) -> None:
   """Returns once /readyz says 200."""
-  while httpx.get(f'{address}/readyz').status_code != 200:
+  while httpx.get(f'{address}/readyz', timeout=60).status_code != 200:
     time.sleep(0.05)
 
 

@@ -2,8 +2,11 @@
 """Final answers, by hand."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from srpo_jax.reward.extract import Final, Tags, final_answer, last_box
+from srpo_jax.reward.format import follows_template
 
 
 def boxed(text: str) -> Final:
@@ -86,3 +89,68 @@ def test_is_linear_in_degenerate_text():
   # A loop that a policy falls into; quadratic code would not come back.
   for piece in ('\\boxed{', '<think>', '<answer>', '{', '\\boxed '):
     final_answer('<answer>' + piece * 100_000 + '</answer>')
+
+
+ATOMS = st.sampled_from(
+  ['5', 'x', ' ', '\n', '\\frac', '\\{', '\\}', '\\\\', '\\boxed', '<b>', '$']
+)
+# Braces balance; there is no box in it.
+BALANCED = st.recursive(
+  ATOMS.filter(lambda atom: atom != '\\boxed'),
+  lambda inner: st.lists(inner, max_size=4).map(
+    lambda parts: '{' + ''.join(parts) + '}'
+  ),
+  max_leaves=12,
+)
+INSIDES = st.lists(BALANCED, max_size=6).map(''.join)
+# Anything at all, boxes that never close too, but for a complete one.
+BEFORE = st.lists(
+  st.one_of(ATOMS, st.just('{'), st.just('\\boxed{1}'), INSIDES), max_size=6
+).map(''.join)
+
+
+@given(BEFORE, INSIDES, INSIDES)
+def test_a_balanced_box_is_found_whatever_stands_before_it(before, box, after):
+  # A backslash before `\boxed` would make a line break of it.
+  text = f'{before} \\boxed{{{box}}}{after.lstrip()}'
+  assert last_box(text) == box
+
+
+@given(INSIDES, INSIDES)
+def test_an_answer_survives_its_dress(inside, around):
+  response = (
+    f'<think>{around}</think><answer>{around} \\boxed{{{inside}}}</answer>'
+  )
+  found = final_answer(response)
+  expected = Final(inside.strip(), True) if inside.strip() else None
+  assert found == expected
+
+
+@given(st.lists(st.one_of(ATOMS, st.sampled_from('{}')), max_size=12))
+def test_what_is_found_was_boxed_and_balances(parts):
+  text = ''.join(parts)
+  box = last_box(text)
+  if box is not None:
+    assert f'{{{box}}}' in text
+    bare = box.replace('\\\\', '').replace('\\{', '').replace('\\}', '')
+    assert bare.count('{') == bare.count('}')
+
+
+NAMES = st.from_regex(r'[A-Za-z][\w-]{0,63}', fullmatch=True)
+
+
+@given(st.lists(NAMES, min_size=2, max_size=2, unique=True), INSIDES)
+def test_any_names_of_tags(names, thought):
+  tags = Tags(*names)
+  response = '<{0}>{2}</{0}><{1}>5</{1}>'.format(*names, thought)
+  assert final_answer(response, tags) == bare('5')
+  assert follows_template(response, tags) == 1
+  rest = response.removeprefix(f'<{names[0]}>')
+  assert final_answer(rest, tags, opened_think=True) == bare('5')
+  assert follows_template(rest, tags, opened_think=True) == 1
+
+
+def test_a_tag_that_begins_like_the_other():
+  tags = Tags(think='a', answer='ab')
+  response = '<a>1<ab>2</ab></a><ab>3</ab>'
+  assert final_answer(response, tags) == bare('3')

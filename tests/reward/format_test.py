@@ -46,3 +46,21 @@ def test_other_tags():
   tags = Tags('reason', 'final')
   assert follows_template('<reason>a</reason><final>5</final>', tags) == 1
   assert follows_template(GOOD, tags) == 0
+
+
+@pytest.mark.parametrize('names', [('a', 'ab'), ('x-1', 'x_1'), ('T', 't')])
+def test_odd_tags(names):
+  tags = Tags(*names)
+  good = '<{0}>x</{0}><{1}>5</{1}>'.format(*names)
+  assert follows_template(good, tags) == 1
+  assert follows_template(good + f'<{names[0]}>', tags) == 0
+  swapped = Tags(*reversed(names))
+  assert follows_template(good, swapped) == 0
+
+
+@pytest.mark.parametrize(
+  'thought',
+  ['二加三等于五', 'два', 'two 🎉', '<b>bold</b>', 'a < b > c', '\x00', '```'],
+)
+def test_what_the_sections_hold_is_free(thought):
+  assert follows_template(f'<think>{thought}</think><answer>五</answer>') == 1

@@ -5,8 +5,9 @@ import asyncio
 
 import pytest
 
-from srpo_jax.reward.judge import Ask, Judge, plan
+from srpo_jax.reward.judge import Judge
 from srpo_jax.reward.outcome import Outcome
+from srpo_jax.reward.plan import Ask, plan
 from srpo_jax.reward.pool import Reply
 
 
@@ -30,10 +31,10 @@ def judge_all(items, ask=None, budget_s=60.0):
     ('5.0', '5', 'numeric', 'correct'),
     ('1,000', '1000', 'numeric', 'correct'),
     ('0.3333333333', '1/3', 'numeric', 'wrong'),
-    ('five', '5', 'numeric', 'wrong'),
-    ('5', 'five', 'numeric', 'invalid_task'),
-    ('5', ['5', 'five'], 'numeric', 'invalid_task'),
-    ('', 'five', 'numeric', 'invalid_task'),
+    ('many', '5', 'numeric', 'wrong'),
+    ('5', 'many', 'numeric', 'invalid_task'),
+    ('5', ['5', 'many'], 'numeric', 'invalid_task'),
+    ('', 'many', 'numeric', 'invalid_task'),
     ('5', ' ', 'exact', 'invalid_task'),
     ('', '5', 'exact', 'no_answer'),
     ('', '5', 'numeric', 'no_answer'),
@@ -106,13 +107,97 @@ def test_result_has_every_field(item):
   }
 
 
-def test_code_waits_for_the_sandbox(item):
-  (result,) = judge_all([item('5', domain='code')]).values()
+PROGRAM = {
+  'domain': 'code',
+  'tests': {
+    'type': 'call',
+    'entry_point': 'f',
+    'cases': [{'args': [1], 'expected': 2}],
+  },
+}
+FENCED = '\n```python\ndef f(x): ...\n```\n'
+
+
+def make_report(status, passed=0, total=2):
+  return Reply(
+    'value',
+    {
+      'status': status,
+      'passed': passed,
+      'total': total,
+      'detail': status,
+      'seconds': 0.25,
+    },
+  )
+
+
+def judge_code(item, replies):
+  """The result of a program, and the jobs that it took."""
+  asked = []
+
+  async def ask_program(job, limit_s):
+    asked.append((job, limit_s))
+    return replies[len(asked) - 1]
+
+  async def run():
+    stream = Judge(None, ask_program).stream([item(FENCED, **PROGRAM)])
+    return [result async for _, result in stream]
+
+  (result,) = asyncio.run(run())
+  return result, asked
+
+
+def test_code_needs_a_sandbox(item):
+  (result,) = judge_all([item(FENCED, **PROGRAM)]).values()
   assert result['status'] == 'sandbox_error'
   assert result['accuracy'] is None
   assert result['passed_share'] is None
   assert 'sandbox' in result['detail']
   assert result['format'] == 1
+
+
+def test_the_refusal_is_said(item):
+  async def run():
+    judge = Judge(None, refusal='no bubblewrap')
+    stream = judge.stream([item(FENCED, **PROGRAM)])
+    return [result async for _, result in stream]
+
+  (result,) = asyncio.run(run())
+  assert result['detail'] == 'no bubblewrap'
+
+
+@pytest.mark.parametrize(
+  ('reply', 'status', 'accuracy', 'share'),
+  [
+    (make_report('correct', 2), 'correct', 1, 1.0),
+    (make_report('wrong', 1), 'wrong', 0, 0.5),
+    (make_report('timeout', 1), 'timeout', 0, 0.5),
+    (make_report('invalid_task'), 'invalid_task', None, None),
+    (Reply('timeout', detail='50 s'), 'unavailable', None, None),
+  ],
+)
+def test_reports_become_results(item, reply, status, accuracy, share):
+  result, asked = judge_code(item, [reply])
+  assert result['status'] == status
+  assert result['accuracy'] == accuracy
+  assert result['passed_share'] == share
+  ((job, limit_s),) = asked
+  assert job[0] == 'program'
+  assert job[1]['tests'] == PROGRAM['tests']
+  assert limit_s == 50
+
+
+@pytest.mark.parametrize(
+  'first', [make_report('unavailable'), Reply('unavailable', detail='died')]
+)
+def test_contention_is_tried_once_more(item, first):
+  result, asked = judge_code(item, [first, make_report('correct', 2)])
+  assert result['status'] == 'correct'
+  assert len(asked) == 2
+  result, asked = judge_code(item, [first, first])
+  assert result['status'] == 'unavailable'
+  assert result['accuracy'] is None
+  assert len(asked) == 2
 
 
 @pytest.mark.parametrize(

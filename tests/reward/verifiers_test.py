@@ -2,6 +2,8 @@
 """Named verifiers; reasoning-gym's give nothing for containing the answer."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -179,3 +181,25 @@ def test_entry_points(tmp_path, monkeypatch):
   assert known.names() == ['lost', 'pair', 'seven']
   assert known.verify('seven', '7', {}) == (True, '')
   assert 'lost' in known.check('lost', {})
+
+
+DOCS = Path(__file__).parents[2] / 'docs' / 'reward.md'
+
+
+def test_the_example_of_the_docs_works(tmp_path, monkeypatch):
+  blocks = re.findall(r'```python\n(.*?)```', DOCS.read_text(), re.DOTALL)
+  (example,) = [block for block in blocks if 'VERIFIERS =' in block]
+  (tmp_path / 'example_of_the_docs.py').write_text(example)
+  monkeypatch.syspath_prepend(tmp_path)
+  known = Verifiers(['example_of_the_docs'])
+  tests = {'type': 'verifier', 'entry': {'length': 3}}
+  item = {'tests': tests, 'answer': 'aba'}
+  assert known.check('palindrome', item) == ''
+  assert known.verify('palindrome', 'bcb', item) == (True, '')
+  assert known.verify('palindrome', 'abc', item) == (False, '')
+  assert known.verify('palindrome', 'abba', item) == (False, '')
+  assert 'refuses' in known.check('palindrome', item | {'answer': 'abc'})
+
+
+def test_the_entry_point_of_the_docs_names_our_group():
+  assert '[project.entry-points."srpo_jax.verifiers"]' in DOCS.read_text()

@@ -82,8 +82,11 @@ class Keeper(Worker):
 
 
 def blame_memory(report: dict, memory_mb: int) -> None:
-  """A program that died as the tree ran out of memory died of that."""
-  if report['status'] == 'runtime_error':
+  """What died as the tree ran out of memory died of that.
+
+  The program itself, or the host on a value of the program.
+  """
+  if report['status'] in ('runtime_error', 'invalid_task'):
     report |= {'status': 'memory', 'detail': f'over {memory_mb} MiB'}
 
 

@@ -19,7 +19,7 @@ from typing import Any
 from . import modules
 from .instances import own_classes
 from .remote import Remote, is_marked
-from .tally import Invalid, Tally, whose_fault
+from .tally import Invalid, Tally, describe, whose_fault
 
 RECORD, RAISED = '__record_assert__', '__record_exception__'
 # What an assert becomes. Ended is no Exception and goes through.
@@ -106,7 +106,7 @@ class Suite:
 
 def blame(error: BaseException) -> tuple[str, str]:
   """Status and detail of a test that an exception has ended."""
-  detail = f'{type(error).__name__}: {error}'
+  detail = describe(error)
   if not is_marked(error):
     return 'wrong', detail
   memory = isinstance(error, MemoryError)

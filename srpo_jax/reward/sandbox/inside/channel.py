@@ -11,13 +11,20 @@ import select
 import socket
 from typing import Any
 
+from .codec import MAX_NODES
 from .ended import Ended
 
-# Bytes of one reply; refused before it is read.
+# Bytes of one reply beside output; what is longer is refused unread.
 MAX_REPLY = 32 << 20
+MAX_BRACKETS = 6 * MAX_NODES
 LENGTH = 4
 POLL_MS = 10
 CHUNK = 1 << 18
+
+
+def most_bytes(limits: dict) -> int:
+  """Size of the largest reply, with all the output there may be in base64."""
+  return MAX_REPLY + limits['output_kb'] * 1024 * 3 // 2
 
 
 def frame(message: dict) -> bytes:
@@ -53,20 +60,20 @@ class Line:
   Args:
     sock: the socket whose other end the guest has.
     watch: ends the guest that is over a limit.
+    most: bytes of the largest reply.
 
   Attributes:
-    answers: how many requests the submission has answered.
     ended: why no more will come, once that is so.
   """
 
-  def __init__(self, sock: socket.socket, watch: Any):
+  def __init__(self, sock: socket.socket, watch: Any, most: int = MAX_REPLY):
     sock.setblocking(False)
     self._sock = sock
     self._watch = watch
+    self._most = most
     self._poll = select.poll()
     self._number = 0
     self._buffer = bytearray()
-    self.answers = 0
     self.ended: Ended | None = None
 
   def ask(self, request: dict, limit_s: float | None = None) -> dict:
@@ -142,8 +149,8 @@ class Line:
     if len(self._buffer) < LENGTH:
       return None
     size = int.from_bytes(self._buffer[:LENGTH], 'big')
-    if size > MAX_REPLY:
-      raise self.lose(f'is over {MAX_REPLY >> 20} MiB')
+    if size > self._most:
+      raise self.lose(f'is over {self._most >> 20} MiB')
     if len(self._buffer) < LENGTH + size:
       return None
     data = bytes(self._buffer[LENGTH : LENGTH + size])
@@ -152,6 +159,9 @@ class Line:
 
   def _checked(self, data: bytes) -> dict:
     """The message of a frame, if it answers the last request."""
+    # Empty lists take 2 bytes here and 64 in memory.
+    if data.count(b'[') + data.count(b'{') > MAX_BRACKETS:
+      raise self.lose('holds too much')
     try:
       reply = json.loads(data)
     except (ValueError, RecursionError, MemoryError):

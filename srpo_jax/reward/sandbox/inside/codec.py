@@ -34,6 +34,8 @@ from .plain import (
 # CPU seconds for rebuilding one message: a forged one can hold integers with
 # equal hashes, whose set takes quadratic time.
 REBUILD_S = 5.0
+# Lists, tuples and so on in one message; each costs the host half a KiB.
+MAX_NODES = 250_000
 # hash() of nested tuples recurses in C, without a check.
 MAX_DEPTH = 5000
 # Values, each counted as often as it is reached: [x, x] of [y, y] of ... is
@@ -90,6 +92,8 @@ class Codec:
       if is_scalar(value):
         return value
       if id(value) not in known:
+        if len(nodes) >= MAX_NODES:
+          raise OverflowError(f'over {MAX_NODES} lists, tuples and so on')
         known[id(value)] = [len(nodes)]
         todo.append((len(nodes), value))
         nodes.append(None)
@@ -125,6 +129,8 @@ class Codec:
       Malformed: it is none that `encode` makes, or takes too long.
     """
     try:
+      if len(message['nodes']) > MAX_NODES:
+        raise Malformed('holds too much')
       with no_collection():
         return Table(self, message['nodes']).values(message['roots'])
     except FAULTS as error:
@@ -172,7 +178,7 @@ class Table:
   def _paced(self, values: Iterable) -> Iterator:
     """The values, as long as there is time."""
     for count, value in enumerate(values):
-      if not count % 256 and time.thread_time() > self._deadline:
+      if not count % 1024 and time.thread_time() > self._deadline:
         raise Malformed('takes too long to rebuild')
       yield value
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from . import modules, stdio
-from .channel import MAX_REPLY, frame, receive
+from .channel import frame, most_bytes, receive
 from .codec import Codec
 from .instances import own_classes
 
@@ -96,7 +96,7 @@ class Guest:
     try:
       values = self._do(request['do'], self._codec.decode(request))
       data = frame({**number, **self._codec.encode(*values)})
-      if len(data) <= MAX_REPLY:
+      if len(data) <= most_bytes(self._limits):
         return data
       error = ['OverflowError', f'a value of {len(data) >> 20} MiB']
     except BaseException as caught:

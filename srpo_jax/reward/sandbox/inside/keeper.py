@@ -15,6 +15,7 @@ import gc
 import importlib
 import json
 import os
+import signal
 import socket
 import time
 import traceback
@@ -75,6 +76,8 @@ def serve_one(isolation: Isolation) -> bool:
 def crashed(status: int) -> dict:
   """The report on a job whose tests ended the host itself."""
   how = os.waitstatus_to_exitcode(status)
+  if how == -signal.SIGVTALRM:  # The host's own clock, in one long C call.
+    return report('timeout', 'its value keeps the tests computing')
   detail = f'the tests ended the process that runs them ({how})'
   return report('invalid_task', detail)
 

@@ -81,14 +81,17 @@ class Handles(Codec):
 class Remote:
   """Requests to the submission, with plain values in and out.
 
+  Args:
+    line: to the guest.
+    case_s: CPU seconds for each call or run, beside the item's.
+
   Attributes:
-    calls: how many requests that run its code it has answered, by a value or
-      an exception.
+    calls: how many calls the tests have asked for, answered or not.
   """
 
-  def __init__(self, line: Line, limit_s: float | None = None):
+  def __init__(self, line: Line, case_s: float | None = None):
     self._line = line
-    self._limit_s = limit_s
+    self._case_s = case_s
     self._codec = Handles(self)
     self._in_place = False
     self.calls = 0
@@ -134,7 +137,6 @@ class Remote:
     given = [*args, *kwargs.values()]
     mutable = [each for each in given if self._is_mutable(each)]
     values = self._request('call', function, args, kwargs, mutable)
-    self.calls += 1
     if len(values) == 2 and (values[0] is None or self._in_place):
       self._take_over(mutable, values[1])
     return values[0]
@@ -145,10 +147,14 @@ class Remote:
 
   def _request(self, name: str, *operands: Any) -> list:
     """The values of a reply; raises what it says was raised."""
-    request = {'do': name, **self._codec.encode(*operands)}
-    reply = self._line.ask(request, self._limit_s)
+    try:
+      request = {'do': name, **self._codec.encode(*operands)}
+    except OverflowError as error:
+      raise Untransferable(f'the tests pass {error}') from error
+    self.calls += name == 'call'
+    limit_s = self._case_s if name in ('call', 'run') else None
+    reply = self._line.ask(request, limit_s)
     if 'error' in reply:
-      self.calls += name == 'call'
       raise self._error(reply['error'])
     try:
       values = self._codec.decode(reply)
@@ -158,7 +164,7 @@ class Remote:
       raise self._line.lose('is empty')
     return values
 
-  def _error(self, error: Any) -> Exception:
+  def _error(self, error: Any) -> BaseException:
     """The exception that a reply tells of."""
     match error:
       case [str() as name, str() as text]:

@@ -58,49 +58,47 @@ class Run:
       self._become(stdin, stdout)
     os.close(stdin)
     os.close(stdout)
-    try:
-      within = self._feed(child, give, take, text)
-    finally:
-      os.close(take)
-    status = end(child)
-    return {
-      'output': bytes(self._output),
-      'status': os.waitstatus_to_exitcode(status) if within else None,
-    }
+    for number in (give, take):
+      os.set_blocking(number, False)
+    self._exchange(child, give, take, memoryview(text))
+    os.close(take)
+    status = os.waitstatus_to_exitcode(end(child))
+    within = len(self._output) <= self._most
+    return {'output': bytes(self._output), 'status': status if within else None}
 
-  def _feed(self, child: int, give: int, take: int, text: bytes) -> bool:
-    """Writes input and reads output until the child ends; False: too much."""
-    os.set_blocking(give, False)
-    os.set_blocking(take, False)
+  def _exchange(
+    self, child: int, give: int, take: int, rest: memoryview
+  ) -> None:
+    """Writes input and reads output until the child ends, or wrote too much.
+
+    Closes `give` once all is written, so that the program sees the end.
+    """
     ended = os.pidfd_open(child)
     poll = select.poll()
-    poll.register(ended, select.POLLIN)
-    poll.register(take, select.POLLIN)
-    poll.register(give, select.POLLOUT)
-    rest = memoryview(text)
-    giving = True
-    try:
-      while True:
-        ready = dict(poll.poll())
-        if giving and give in ready:
-          rest = rest[write_some(give, rest) :]
-          if not rest or ready[give] & select.POLLERR:
-            poll.unregister(give)
-            os.close(give)
-            giving = False
-        if take in ready and not self._read(take):
-          poll.unregister(take)
-        if len(self._output) > self._most:
-          return False
-        if ended in ready:
-          # What it wrote is in the pipe; an orphan may hold that open.
-          while self._read(take) and len(self._output) <= self._most:
-            continue
-          return len(self._output) <= self._most
-    finally:
-      os.close(ended)
-      if giving:
-        os.close(give)
+    for number, event in (
+      (ended, select.POLLIN),
+      (take, select.POLLIN),
+      (give, select.POLLOUT),
+    ):
+      poll.register(number, event)
+    giving, over = True, False
+    while not over:
+      ready = [number for number, _ in poll.poll()]
+      if take in ready and not self._read(take):
+        poll.unregister(take)
+      if give in ready:
+        rest = rest[write_some(give, rest) :]
+        if not rest:
+          giving = False
+          poll.unregister(give)
+          os.close(give)
+      over = ended in ready or len(self._output) > self._most
+    # What it wrote last is in the pipe; an orphan may hold that open.
+    while len(self._output) <= self._most and self._read(take):
+      continue
+    os.close(ended)
+    if giving:
+      os.close(give)
 
   def _read(self, take: int) -> bool:
     """Reads what is there; False if there is nothing or the end."""

@@ -8,7 +8,7 @@ from .ended import Ended
 
 MAX_DETAIL = 300
 # Ends that say nothing about the submission, whatever came before them.
-NO_VERDICT = ('unavailable', 'invalid_task')
+NO_VERDICT = ('unavailable', 'invalid_task', 'sandbox_error')
 
 
 class Invalid(Exception):
@@ -75,5 +75,15 @@ def whose_fault(what: str) -> Iterator[None]:
   except (Ended, Invalid):
     raise
   except (Exception, SystemExit) as error:
-    kind = type(error).__name__
-    raise Invalid(f'{what} raised {kind}: {error}') from error
+    raise Invalid(f'{what} raised {describe(error)}') from error
+
+
+def describe(error: BaseException) -> str:
+  """Name and message; the message may hold an object of the program.
+
+  Its repr is then asked of the program, which may raise what it likes.
+  """
+  try:
+    return f'{type(error).__name__}: {error}'
+  except Exception:
+    return type(error).__name__

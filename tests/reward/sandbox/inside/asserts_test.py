@@ -3,6 +3,7 @@
 
 import pytest
 
+from srpo_jax.reward.sandbox.inside import host
 from srpo_jax.reward.sandbox.inside.asserts import free_names, only_attributes
 
 ADD = 'def f(x):\n  return x + 1\n'
@@ -33,7 +34,7 @@ def test_asserts_are_counted(judge):
 @pytest.mark.parametrize(
   ('program', 'status', 'detail'),
   [
-    ('def f(x): return 2 if x == 1 else None', 'wrong', 'f(2) == 3'),
+    ('def f(x): return 2 if x == 1 else None', 'wrong', '(2) == 3'),
     ('def f(x): return [2, 3][x]', 'wrong', ''),
     ('def f(x): return [2, 2][x]', 'runtime_error', 'IndexError'),
     ('def f(x): raise MemoryError', 'memory', ''),
@@ -75,10 +76,11 @@ def test_programs_that_fail(judge, program, status, detail):
     asserts('assert f(1) == 2', setup='import no_such_module'),
     check('assert'),
     check('candidate(1)'),
+    check('candidate(1); assert True, "still here"'),
     check('assert True'),
     check('assert 1 + 1 == 2'),
     check('1 / 0; assert candidate(1) == 2'),
-    check('assert helper(candidate(1)) == 2'),
+    check('x = candidate(1); assert helper(x) == 2'),
     {'type': 'check', 'code': 'assert 1 == 2', 'entry_point': 'f'},
     check('assert candidate(1) == 2', entry_point='f('),
   ],
@@ -139,7 +141,9 @@ def test_expected_exceptions(judge):
 def test_a_builtin_name_is_the_programs(judge):
   tests = asserts('assert sum(10, 15) == 6', entry_point='sum')
   assert judge('def sum(a, b): return 6', tests)['status'] == 'correct'
-  assert judge('def total(a, b): return 6', tests)['status'] == 'wrong'
+  assert judge('def sum(a, b): return 7', tests)['status'] == 'wrong'
+  report = judge('def total(a, b): return 6', tests)
+  assert report['status'] == 'runtime_error'
 
 
 def test_modules_that_tests_forget_to_import_are_ours(judge):
@@ -242,3 +246,25 @@ def test_free_names(source, names):
 
 def test_only_attributes():
   assert only_attributes('a.b; a.c(); d; d.e; f(g.h)') == {'a', 'g'}
+
+
+def test_messages_may_not_raise(judge):
+  program = (
+    'class Evil:\n'
+    '  def __repr__(self): raise OSError\n'
+    '  __str__ = __repr__\n'
+    'def f(x): return Evil()\n'
+  )
+  for body in ('assert {}[candidate(1)]', 'raise ValueError(candidate(1))'):
+    report = judge(program, check(f'{body}; assert candidate(1) == 2'))
+    assert report['status'] == 'wrong'
+
+
+def test_faults_of_ours_judge_nobody(judge, monkeypatch):
+  def fails(*args):
+    raise OSError('ours')
+
+  monkeypatch.setitem(host.KINDS, 'assert', fails)
+  report = judge(ADD, asserts('assert f(1) == 2'))
+  assert report['status'] == 'sandbox_error'
+  assert 'ours' in report['detail']

@@ -222,3 +222,13 @@ def test_equal_hashes_do_not_hang(monkeypatch):
   message['nodes'][0][0] = 'set'
   with pytest.raises(Malformed, match='too long'):
     Codec().decode(message)
+
+
+def test_a_message_holds_so_much(monkeypatch):
+  monkeypatch.setattr(codec, 'MAX_NODES', 10)
+  fits = [[] for _ in range(9)]
+  assert there_and_back(fits) == [fits]
+  with pytest.raises(OverflowError, match='over 10'):
+    Codec().encode([*fits, []])
+  with pytest.raises(Malformed, match='too much'):
+    Codec().decode({'nodes': [['list', []]] * 11, 'roots': []})

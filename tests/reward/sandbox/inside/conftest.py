@@ -66,6 +66,10 @@ class Watch:
   def kill(self) -> None:
     """Ends the child, if `death` has not seen its end."""
     if self._child:
+      # A script that never ends would outlive the guest that started it.
+      children = Path(f'/proc/{self._child}/task/{self._child}/children')
+      for script in children.read_text().split():
+        os.kill(int(script), signal.SIGKILL)
       os.kill(self._child, signal.SIGKILL)
       os.waitpid(self._child, 0)
 
@@ -76,12 +80,19 @@ def become_guest(sock: socket.socket, limits: dict) -> None:
     null = os.open('/dev/null', os.O_RDWR)
     for stream in (0, 1, 2):
       os.dup2(null, stream)
-    memory = limits['memory_mb'] << 20
+    memory = (limits['memory_mb'] << 20) + address_space()
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
     guest.serve(sock, limits)
   finally:
     os._exit(1)
+
+
+def address_space() -> int:
+  """Bytes that this process has mapped already, tests and all."""
+  pages = int(Path('/proc/self/statm').read_text().split()[0])
+  return pages * resource.getpagesize()
 
 
 def judge_program(

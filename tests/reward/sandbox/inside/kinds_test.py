@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The kinds 'sat', 'call' and 'stdio'."""
 
+import os
+import signal
+
 import pytest
+
+from srpo_jax.reward.sandbox.inside import host
 
 INCREASING = {
   'type': 'sat',
@@ -72,6 +77,20 @@ def test_puzzles_that_are_none(judge, fields):
   assert judge(program, INCREASING | fields)['status'] == 'invalid_task'
 
 
+def test_a_predicate_without_end_ends_the_host(judge, monkeypatch):
+  monkeypatch.setattr(host, 'TESTS_CPU_S', 0.0)
+  monkeypatch.setattr(host, 'GRACE_S', 0.2)
+  tests = {'type': 'sat', 'sat': 'def sat(x): return sum(range(x)) > 0'}
+  child = os.fork()
+  if not child:
+    try:
+      judge('def sol(): return 10**12', tests | {'ans_type': 'int'}, cpu_s=0.2)
+    finally:
+      os._exit(0)
+  status = os.waitpid(child, 0)[1]
+  assert os.WTERMSIG(status) == signal.SIGVTALRM
+
+
 def test_calls(judge):
   program = 'def f(x, y=0): return x + y'
   tests = call(([1], 1), ([1, 2], 3), ([1, 2], 4))
@@ -130,6 +149,9 @@ def test_failures_do_not_stop_the_cases(judge):
   report = judge(program, tests)
   assert brief(report) == ('runtime_error', 2, 3)
   assert report['detail'].startswith('case 2: it raised ZeroDivisionError')
+  # The first that fails decides.
+  tests = call(([1], 5), ([0], 0), ([2], 3))
+  assert brief(judge(program, tests)) == ('wrong', 1, 3)
 
 
 def test_limits_of_a_case(judge):
@@ -139,22 +161,37 @@ def test_limits_of_a_case(judge):
   assert brief(report) == ('timeout', 1, 3)
 
 
+READERS = {
+  'input': 'text = input()',
+  'stdin': 'import sys\ntext = sys.stdin.read()',
+  'buffer': 'import sys\ntext = sys.stdin.buffer.read().decode()',
+  'readline': 'import sys\ntext = sys.stdin.readline()',
+  'open': 'text = open(0).read()',
+  'os': 'import os\ntext = os.read(0, 99).decode()',
+}
+WRITERS = {
+  'print': 'print(total)',
+  'write': 'import sys\nsys.stdout.write(str(total))',
+  'os': 'import os\nos.write(1, b"%d" % total)',
+  'exit': 'print(total)\nexit()',
+  'main': 'if __name__ == "__main__": print(total)',
+  'atexit': 'import atexit\natexit.register(print, total)',
+  'thread': 'import threading\n'
+  'threading.Thread(target=lambda: print(total)).start()',
+  '_exit': 'import os\nprint(total, flush=True)\nos._exit(0)',
+  'wrapper': 'import sys, io\n'
+  'sys.stdout = io.TextIOWrapper(open(1, "wb"))\nprint(total)',
+}
+
+
+def make_adder(reader='input', writer='print'):
+  total = 'total = sum(map(int, text.split()))'
+  return '\n'.join([READERS[reader], total, WRITERS[writer]])
+
+
 @pytest.mark.parametrize(
   'program',
-  [
-    'print(sum(map(int, input().split())))',
-    'import sys\nprint(sum(map(int, sys.stdin.read().split())))',
-    'import sys\nsys.stdout.write(str(sum(map(int, open(0).read().split()))))',
-    'import os\nx = os.read(0, 99).split()\nos.write(1, b"%d" % sum(map(int, x)))',
-    'import sys\nprint(sum(map(int, sys.stdin.buffer.read().split())))\nexit()',
-    'if __name__ == "__main__":\n  print(sum(map(int, input().split())), end="")',
-    'import atexit\nx = input()\natexit.register(lambda: print(eval("+".join(x.split()))))',
-    'import threading\nx = input()\nt = lambda: print(sum(map(int, x.split())))\n'
-    'threading.Thread(target=t).start()',
-    'import sys, os\nprint(sum(map(int, input().split())), flush=True)\nos._exit(0)',
-    'import sys, io\nsys.stdout = io.TextIOWrapper(open(1, "wb"))\n'
-    'print(sum(map(int, input().split())))',
-  ],
+  [*map(make_adder, READERS), *(make_adder(writer=name) for name in WRITERS)],
 )
 def test_stdio(judge, program):
   tests = stdio(('1 2 3\n', '6\n'), ('10 20\n', '30'))
