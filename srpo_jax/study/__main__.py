@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""python -m srpo_jax.study WORKDIR [WORKDIR ...] [--out=FILE]
+"""python -m srpo_jax.study WORKDIR [WORKDIR ...] [--out=FOLDER] [--label=TEXT]
 
-Writes the report of a run into its workdir, or of several runs laid over each
-other into comparison.html, and prints the path.
+Writes the report of a run into its workdir, or a comparison of several runs
+into a folder beside the first, and prints the path of the page. The figures go
+into the folder `figures` beside the page.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from srpo_jax.study import report
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-  """Returns the exit status: 0, or 2 where a path is no workdir."""
+  """Returns the exit status: 0, or 2 where what was asked is wrong."""
   parser = argparse.ArgumentParser(
     prog='python -m srpo_jax.study', description='Reports from workdirs.'
   )
@@ -25,19 +26,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
   parser.add_argument(
     '--out',
     type=pathlib.Path,
-    metavar='FILE',
-    help='default: report.html in the workdir; for several comparison.html',
+    metavar='FOLDER',
+    help='default: the workdir; for several `comparison` beside the first',
+  )
+  parser.add_argument(
+    '--label',
+    action='append',
+    default=[],
+    metavar='TEXT',
+    help='once for each run (equal labels make a group) or for each group; '
+    'default: what differs in the configs',
   )
   asked = parser.parse_args(arguments)
-  several = len(asked.workdirs) > 1
-  name = asked.workdirs[0] / 'report.html'
-  out = asked.out or (pathlib.Path('comparison.html') if several else name)
   try:
-    print(report.write_report(asked.workdirs, out))
+    print(_write(asked.workdirs, asked.out, asked.label))
   except config.ConfigError as error:
     print(error.line, file=sys.stderr)
     return 2
   return 0
+
+
+def _write(
+  workdirs: list[pathlib.Path], out: pathlib.Path | None, labels: list[str]
+) -> pathlib.Path:
+  """The page of one run, or of several."""
+  first, several = workdirs[0], len(workdirs) > 1
+  folder = out or (first.resolve().parent / 'comparison' if several else first)
+  if folder.is_file() or folder.suffix == '.html':
+    raise config.ConfigError(
+      f'--out={folder}: not a folder; name the folder that the page goes into'
+    )
+  name = 'comparison.html' if several else 'report.html'
+  return report.write_report(workdirs, folder / name, labels=labels, files=True)
 
 
 if __name__ == '__main__':

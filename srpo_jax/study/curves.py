@@ -1,224 +1,194 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From columns to the lines of a plot: smoothing, thinning, first and last.
+"""The plots of one run; what a figure says in words is made here.
 
-Between reading and drawing; plain numpy, and what a figure says in words.
+Between reading and drawing; `specs` says which numbers are drawn.
 """
 
 import dataclasses
 
 import numpy as np
 
-from srpo_jax.study import evaluations, read
-
-# A drawn line has at most so many points: a report stays small for long runs.
-MAX_POINTS = 500
-
-
-@dataclasses.dataclass(frozen=True)
-class Line:
-  """One line of a plot.
-
-  Attributes:
-    label: what it is, in the legend and in words; may be empty.
-    series: which colour of the palette.
-    x, y: its points.
-    faint_x, faint_y: single steps, drawn faintly behind; may be empty.
-    low, high: a band around y; may be empty.
-    words: the line's numbers in a sentence, for who cannot see it.
-  """
-
-  label: str
-  series: int
-  x: np.ndarray
-  y: np.ndarray
-  words: str
-  faint_x: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
-  faint_y: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
-  low: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
-  high: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
+from srpo_jax.study import evaluations, plots, read, specs
+from srpo_jax.study.plots import Line, Plot, Switch, number, place
+from srpo_jax.study.specs import Spec
 
 
-@dataclasses.dataclass(frozen=True)
-class Plot:
-  """A title, lines, and what the y axis means.
-
-  Attributes:
-    title: what is shown.
-    unit: of the y axis, in words.
-    lines: at least one.
-    share: True if y is a share in [0, 1].
-    stepped: True if y holds until the next point.
-    marks: steps at which an epoch begins.
-    note: how the lines were made.
-  """
-
-  title: str
-  unit: str
-  lines: tuple[Line, ...]
-  share: bool = False
-  stepped: bool = False
-  marks: tuple[int, ...] = ()
-  note: str = ''
-
-
-# title, unit, share, metric -> label in a plot of one run.
-PAPER_PLOTS = (
-  ('Reward', 'mean of a step', False, {'reward/mean': ''}),
-  ('Response length', 'tokens', False, {'response_length/mean': ''}),
-  (
-    'Groups',
-    "share of the step's groups",
-    True,
-    {
-      'groups/effective': 'effective',
-      'groups/all_correct': 'all correct',
-      'groups/all_wrong': 'all wrong',
-    },
-  ),
-  ('Prompts kept', 'prompts in the epoch', False, {'history/kept': ''}),
-  (
-    'Accuracy in training',
-    'share of rollouts',
-    True,
-    {'accuracy/math': 'math', 'accuracy/code': 'code'},
-  ),
-)
-_LOSS_PLOT = ('Loss', 'mean over tokens', False, {'loss': ''})
-# Constant over an epoch: a moving mean would only blur the steps.
-EXACT = ('history/kept',)
-
-
-def training_plots(runs: list[read.Run]) -> list[Plot]:
-  """The curves of the paper's figures that there are numbers for."""
-  plots = []
-  for title, unit, share, names in PAPER_PLOTS:
-    if len(runs) == 1:
-      plots.append(_plot(runs, title, unit, share, names))
-      continue
-    # Several runs: colours mean runs, so each metric has its own plot.
-    for name, label in names.items():
-      full_title = f'{title}: {label}' if label else title
-      plots.append(_plot(runs, full_title, unit, share, {name: label}))
-  found = [plot for plot in plots if plot.lines]
+def training_plots(run: read.Run) -> list[Plot]:
+  """The curves of training that there are numbers for."""
+  found = [
+    _plot(run, spec)
+    for spec in (*specs.TRAINING, specs.verdicts(verdict_means([run])))
+    if happened([run], spec)
+  ]
+  found = [plot for plot in found if plot.lines]
   # A run without rollouts, such as pre-training, has its loss.
-  others = [] if found else [_plot(runs, *_LOSS_PLOT)]
+  others = [] if found else [_plot(run, specs.LOSS)]
   return found + [plot for plot in others if plot.lines]
 
 
+def happened(runs: list[read.Run], spec: Spec) -> bool:
+  """False for what is seldom and is 0 in all steps of all runs."""
+  if not spec.seldom:
+    return True
+  return any(known(run, x)[1].any() for run in runs for x in spec.names)
+
+
+def verdict_means(runs: list[read.Run], seldom: float = 0) -> dict[str, float]:
+  """Mean share of each verdict status, the largest of the runs.
+
+  A status that passes the share `seldom` in no step is left out.
+  """
+  means = {}
+  for run in runs:
+    for name in run.metrics:
+      _, y = known(run, name)
+      if name.startswith('verdict/') and len(y) and y.max() > seldom:
+        means[name] = max(means.get(name, 0), float(y.mean()))
+  return means
+
+
+def response_plots(run: read.Run) -> list[Plot]:
+  """Reflection, code in mathematics answers, and their lengths."""
+  plots_ = [_plot(run, spec) for spec in specs.RESPONSES]
+  return [plot for plot in plots_ if plot.lines]
+
+
 def evaluation_plots(
-  runs: list[read.Run], found: list[list[evaluations.Evaluation]]
+  run: read.Run, scores: list[evaluations.Evaluation]
 ) -> list[Plot]:
-  """Held-out pass@1 over the steps, a plot for each set."""
-  names = dict.fromkeys(x.set_name for scores in found for x in scores)
-  plots = []
-  for set_name in names:
-    lines = [
-      _evaluation_line(score, run.name if len(runs) > 1 else '', series)
-      for series, (run, scores) in enumerate(zip(runs, found, strict=True))
-      for score in scores
-      if score.set_name == set_name
-    ]
-    note = 'Band: 95% interval over problems.'
-    title = f'Held-out pass@1: {set_name}'
-    plots.append(Plot(title, 'share correct', tuple(lines), True, note=note))
-  return plots
+  """Held-out pass@1 and response length over the steps, for each set."""
+  found = []
+  for score in scores:
+    title = f'Held-out pass@1: {score.set_name}'
+    plot = Plot(
+      title,
+      'share correct',
+      (_evaluation_line(score),),
+      share=True,
+      note='Band: 95% interval over problems.',
+      switches=switches(run),
+      name=plots.file_name(title),
+      metrics=(f'eval/{score.set_name}/pass@1',),
+    )
+    length = Spec(
+      f'Held-out response length: {score.set_name}',
+      'tokens',
+      {f'eval/{score.set_name}/response_length': ''},
+      exact=True,
+    )
+    found += [plot, _plot(run, length)]
+  return [plot for plot in found if plot.lines]
 
 
-def moving_mean(values: np.ndarray, window: int) -> np.ndarray:
-  """Mean of the last `window` values at each place; of fewer at the start."""
-  sums = np.cumsum(values, dtype=np.float64)
-  sums[window:] -= sums[:-window].copy()
-  return sums / np.minimum(np.arange(1, len(sums) + 1), window)
-
-
-def window_for(steps: int) -> int:
-  """Steps a mean is taken over: a twentieth of the run, from 1 to 50."""
-  return int(np.clip(steps // 20, 1, 50))
-
-
-def known(run: read.Run, name: str) -> tuple[np.ndarray, np.ndarray]:
-  """Steps and values of a metric, where it has a value."""
+def known(
+  run: read.Run, name: str, along: str = 'step'
+) -> tuple[np.ndarray, np.ndarray]:
+  """Places and values of a metric, where it has a value."""
   values = run.metrics.get(name, np.full(len(run.steps), np.nan))
   there = ~np.isnan(values)
-  return run.steps[there], values[there]
+  if not there.any():
+    return np.zeros(0), np.zeros(0)
+  x = run.steps if along == 'step' else run.metrics[along]
+  return x[there], values[there]
 
 
-def thin(x: np.ndarray, limit: int = MAX_POINTS) -> np.ndarray:
-  """At most `limit` indices, evenly spaced, first and last included."""
-  if len(x) <= limit:
-    return np.arange(len(x))
-  return np.unique(np.linspace(0, len(x) - 1, limit).round().astype(int))
+def smoothed(run: read.Run, name: str, window: int) -> np.ndarray:
+  """The moving mean of a metric's known values; each stage begins anew.
+
+  A mean over the switch would draw a slope where there is a step.
+  """
+  values = run.metrics.get(name, np.zeros(0))
+  there = ~np.isnan(values)
+  stage = run.metrics.get('stage', np.zeros(len(values)))[there]
+  starts = np.flatnonzero(np.diff(stage) != 0) + 1
+  parts = [
+    plots.moving_mean(part, window) for part in np.split(values[there], starts)
+  ]
+  return np.concatenate(parts)
 
 
 def epoch_starts(run: read.Run) -> tuple[int, ...]:
-  """Steps at which a later epoch or stage begins."""
-  pairs = [run.metrics.get(name) for name in ('stage', 'epoch')]
-  if any(pair is None for pair in pairs):
-    return ()
-  changed = np.any(np.diff(np.stack(pairs)) > 0, axis=0)
+  """Steps at which a later epoch begins, without those of a later stage."""
+  # A later stage begins with epoch 1 again.
+  epoch = run.metrics.get('epoch', run.steps * 0)
+  changed = np.diff(epoch) > 0
   return tuple(int(step) for step in run.steps[1:][changed])
 
 
-def number(value: float) -> str:
-  """A number for a sentence: 0.123, 12.3, 1234, 1e-06."""
-  if not np.isfinite(value):
-    return '–'
-  if value == round(value) and abs(value) < 1e9:
-    return f'{value:.0f}'
-  if abs(value) < 0.001:
-    return f'{value:.3g}'
-  return f'{value:.3f}' if abs(value) < 10 else f'{value:.1f}'
+def switches(run: read.Run, along: str = 'step') -> tuple[Switch, ...]:
+  """Where later stages begin: the end of the last step of the one before.
+
+  Over steps it is the first step of the new stage.
+  """
+  stage = run.metrics.get('stage', np.zeros(0))
+  rows = np.flatnonzero(np.diff(stage) > 0) + 1
+  if not len(rows):
+    return ()
+  x = run.steps[rows] if along == 'step' else run.metrics[along][rows - 1]
+  return tuple(
+    Switch(float(at), stage_name(run, int(stage[row])))
+    for at, row in zip(x, rows, strict=True)
+  )
 
 
-def _plot(
-  runs: list[read.Run],
-  title: str,
-  unit: str,
-  share: bool,
-  names: dict[str, str],
-) -> Plot:
-  """One plot; a colour is a run, or a metric where there is one run."""
-  several = len(runs) > 1
-  stepped = set(names) <= set(EXACT)
-  # One for all: lines of different smoothness cannot be compared.
-  window = 1 if stepped else window_for(max(len(run.steps) for run in runs))
-  lines = [
-    _line(run, name, run.name if several else label, window)
-    for run in runs
-    for name, label in names.items()
-  ]
-  lines = [
-    dataclasses.replace(line, series=series)
-    for series, line in enumerate(lines)
-    if line is not None
-  ]
-  if several:
-    # Dots of several colours over each other tell nothing.
-    none = np.zeros(0)
-    lines = [
-      dataclasses.replace(line, faint_x=none, faint_y=none) for line in lines
-    ]
-  elif len(lines) == 1 and lines[0].label:
+def stage_name(run: read.Run, stage: int) -> str:
+  """What the run calls a stage, 'stage 2' if it does not say."""
+  return run.stage_names.get(stage, f'stage {stage}')
+
+
+def _plot(run: read.Run, spec: Spec) -> Plot:
+  """One plot of one run; a colour is a metric."""
+  window = window_for([run], spec)
+  lines = _lines(run, spec.names, window)
+  lines = lines or _lines(run, spec.instead, window)
+  title = spec.title
+  if len(lines) == 1 and lines[0].label:
     # The title says it once for all.
     title = f'{title}: {lines[0].label}'
     lines = [dataclasses.replace(lines[0], label='')]
   return Plot(
     title=title,
-    unit=unit,
+    unit=spec.unit,
     lines=tuple(lines),
-    share=share,
-    stepped=stepped,
-    marks=() if several else epoch_starts(runs[0]),
-    note=_note(window, several),
+    share=spec.share,
+    stepped=spec.stepped,
+    marks=epoch_starts(run),
+    note=_note(window, lines),
+    switches=switches(run),
+    name=plots.file_name(spec.title),
+    metrics=tuple(
+      x for x in (*spec.names, *spec.instead) if len(known(run, x)[1])
+    ),
   )
 
 
-def _note(window: int, several: bool) -> str:
+def window_for(runs: list[read.Run], spec: Spec) -> int:
+  """Values a mean is taken over: one for all lines of the figure.
+
+  Lines of different smoothness cannot be compared.
+  """
+  if spec.exact:
+    return 1
+  names = (*spec.names, *spec.instead)
+  counts = [len(known(run, name)[1]) for run in runs for name in names]
+  return plots.window_for(max(counts, default=0))
+
+
+def _lines(run: read.Run, names: dict[str, str], window: int) -> list[Line]:
+  """The lines of the metrics that the run has, a colour each."""
+  found = [_line(run, name, label, window) for name, label in names.items()]
+  there = [line for line in found if line is not None]
+  return [
+    dataclasses.replace(line, series=series)
+    for series, line in enumerate(there)
+  ]
+
+
+def _note(window: int, lines: list[Line]) -> str:
   """How the lines were made."""
-  if window == 1:
+  if window == 1 or not any(len(line.faint_x) for line in lines):
     return ''
-  dots = '' if several else 'Dots: single steps. '
-  return f'{dots}Line: mean of the last {window} steps.'
+  return f'Dots: single steps. Line: mean of the last {window} values.'
 
 
 def _line(run: read.Run, name: str, label: str, window: int) -> Line | None:
@@ -226,35 +196,38 @@ def _line(run: read.Run, name: str, label: str, window: int) -> Line | None:
   x, y = known(run, name)
   if not len(x):
     return None
-  smooth = moving_mean(y, window)
-  at = thin(x)
+  smooth = smoothed(run, name, window)
+  at = plots.thin(x)
   faint = at if window > 1 else at[:0]
   return Line(
     label=label,
     series=0,
     x=x[at],
     y=smooth[at],
-    words=_words(label, x, y, smooth, window),
+    words=line_words(label, x, y, smooth, window),
     faint_x=x[faint],
     faint_y=y[faint],
   )
 
 
-def _words(
-  label: str, x: np.ndarray, y: np.ndarray, smooth: np.ndarray, window: int
+def line_words(
+  label: str,
+  x: np.ndarray,
+  y: np.ndarray,
+  smooth: np.ndarray,
+  window: int,
+  unit: str = 'steps',
 ) -> str:
   """The numbers of a line: first, last, mean at the end, range."""
   start = f'{label}: from' if label else 'From'
-  text = f'{start} {number(y[0])} (step {x[0]}) to {number(y[-1])}'
-  text += f' (step {x[-1]}'
+  text = f'{start} {number(y[0])} ({place(x[0], unit)}) to {number(y[-1])}'
+  text += f' ({place(x[-1], unit)}'
   if window > 1:
-    text += f'; last {window} steps {number(smooth[-1])}'
+    text += f'; mean of the last {window} values {number(smooth[-1])}'
   return f'{text}), between {number(y.min())} and {number(y.max())}.'
 
 
-def _evaluation_line(
-  score: evaluations.Evaluation, label: str, series: int
-) -> Line:
+def _evaluation_line(score: evaluations.Evaluation) -> Line:
   """pass@1 with its band."""
   ends = ((score.steps[0], score.score[0]), (score.steps[-1], score.score[-1]))
   words = [
@@ -262,11 +235,11 @@ def _evaluation_line(
     for step, s in dict(ends).items()
   ]
   return Line(
-    label=label,
-    series=series,
+    label='',
+    series=0,
     x=np.array(score.steps),
     y=np.array([s.mean for s in score.score]),
-    words=f'{label}: {", ".join(words)}.' if label else f'{", ".join(words)}.',
+    words=f'{", ".join(words)}.',
     low=np.array([s.low for s in score.score]),
     high=np.array([s.high for s in score.score]),
   )

@@ -27,6 +27,7 @@ class Evaluation:
     change: last minus first, paired; None with a single evaluation.
     samples: samples a problem.
     levels: pass@1 by level, where the levels are known.
+    by_problem: step -> problem -> its share of correct samples.
   """
 
   set_name: str
@@ -38,6 +39,7 @@ class Evaluation:
   change: intervals.Interval | None
   samples: int
   levels: tuple['Level', ...]
+  by_problem: dict[int, dict[int, float]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +72,10 @@ def problem_scores(columns: read.Columns) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _evaluation(run: read.Run, set_name: str, steps: list[int]) -> Evaluation:
-  tables = [read.read_evals(run.path, set_name, step) for step in steps]
+  columns = ('prompt', 'accuracy', 'level')
+  tables = [
+    read.read_evals(run.path, set_name, step, columns) for step in steps
+  ]
   scores = [problem_scores(table) for table in tables]
   before, after = _paired(scores[0], scores[-1])
   change = None
@@ -91,6 +96,10 @@ def _evaluation(run: read.Run, set_name: str, steps: list[int]) -> Evaluation:
     change=change,
     samples=round(len(tables[0]['prompt']) / max(prompts, 1)),
     levels=_levels(tables[0], tables[-1]),
+    by_problem={
+      step: dict(zip(ids_P.tolist(), score_P.tolist(), strict=True))
+      for step, (ids_P, score_P) in zip(steps, scores, strict=True)
+    },
   )
 
 

@@ -3,13 +3,21 @@
 
 import csv
 import html
-import json
 import pathlib
 
 import numpy as np
 
-from srpo_jax.study import curves, page, read
-from srpo_jax.study.curves import number
+from srpo_jax.study import curves, ledgers, page, read
+from srpo_jax.study.plots import number
+
+_FILES = (
+  'The command python -m srpo_jax.study also writes the folder figures: each '
+  'figure as PNG and SVG, with the numbers that were measured (NAME.csv) and '
+  'those that are drawn (NAME_lines.csv).'
+)
+
+# A table of more rows is folded away.
+_MANY_EPOCHS = 24
 
 
 def history(runs: list[read.Run]) -> list[str]:
@@ -19,7 +27,7 @@ def history(runs: list[read.Run]) -> list[str]:
   rows = [
     [run.name, str(stage), str(epoch), *ledger_cells(rows)]
     for run in runs
-    for stage, epoch, rows in read.read_ledger(run.path)
+    for stage, epoch, rows in run.ledger
   ]
   if not rows:
     return []
@@ -27,14 +35,16 @@ def history(runs: list[read.Run]) -> list[str]:
     'Prompts asked in an epoch. History resampling drops those that were '
     'always right from the next one.'
   )
-  return [page.paragraph(note), run_table(runs, head, rows, 'prompts by epoch')]
+  caption = 'prompts by epoch'
+  table = run_table(runs, head, rows, caption)
+  if len(rows) > _MANY_EPOCHS:
+    table = page.details(f'Table: {caption}', [table])
+  return [page.paragraph(note), table]
 
 
 def ledger_cells(rows: read.Columns) -> list[str]:
   """Prompts asked, always right, mixed, never right, partly unjudged."""
-  asked = np.array(
-    [sum(json.loads(text).values()) for text in rows['statuses']], int
-  )
+  asked = ledgers.asked_counts(rows)
   right = (rows['correct'] == asked) & (asked > 0)
   partly = rows['judged'] < asked
   never = (rows['correct'] == 0) & ~partly
@@ -100,7 +110,8 @@ def numbers(runs: list[read.Run], numbers_name: str) -> list[str]:
   link = (
     '<p>Every number of every step: '
     f'<a href="{html.escape(numbers_name)}">'
-    f'{html.escape(numbers_name)}</a>, beside this page.</p>'
+    f'{html.escape(numbers_name)}</a>, beside this page. '
+    f'{html.escape(_FILES)}</p>'
   )
   caption = 'each metric over the run'
   return [

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bootstrap intervals over problems, in numpy.
+"""Intervals: bootstrap over problems, Student's t over seeds; in numpy.
 
 A held-out set is a sample of the problems there could have been; an interval
 says how far a mean could have moved with other problems. Before and after are
 compared problem by problem (paired), because most of the spread between
-problems is the same in both.
+problems is the same in both. Seeds are few, so their interval is Student's t;
+two settings are compared seed by seed where they share seeds.
 """
 
 import dataclasses
 
 import numpy as np
+
+from srpo_jax.study import student
 
 RESAMPLES = 10_000
 # As many drawn indices as are held at a time.
@@ -66,3 +69,31 @@ def bootstrap(
     means.append(score_P[rng.integers(P, size=shape)].mean(axis=1))
   low, high = np.percentile(np.concatenate(means), [2.5, 97.5])
   return Interval(float(score_P.mean()), float(low), float(high))
+
+
+def t_interval(value_n: np.ndarray) -> Interval:
+  """Mean with its 95% t-interval; no ends where there are fewer than two."""
+  value_n = np.asarray(value_n, np.float64)
+  n = len(value_n)
+  mean = float(value_n.mean()) if n else np.nan
+  if n < 2:
+    return Interval(mean, np.nan, np.nan)
+  reach = student.quantile(0.975, n - 1) * standard_error(value_n)
+  return Interval(mean, mean - reach, mean + reach)
+
+
+def smallest_effect(difference_n: np.ndarray) -> float:
+  """The smallest mean difference that a paired t-test could have seen.
+
+  With 80% power, two-sided at 5%, given how these differences spread. NaN for
+  fewer than two.
+  """
+  n = len(difference_n)
+  if n < 2:
+    return np.nan
+  return student.detectable(n - 1) * standard_error(np.asarray(difference_n))
+
+
+def standard_error(value_n: np.ndarray) -> float:
+  """sd / √n, with n - 1 in the variance."""
+  return float(np.std(value_n, ddof=1) / np.sqrt(len(value_n)))

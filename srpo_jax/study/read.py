@@ -9,6 +9,7 @@ import dataclasses
 import json
 import pathlib
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -30,20 +31,29 @@ class Run:
     path: the folder.
     name: what figures call it; unique among the runs of a report.
     metrics: name -> [steps] float64, NaN where a step does not have it.
-    macros: the config's macros and the text of their values.
+    config: the config's bindings and the text of their values.
     done: what done.json says; empty while the run is not finished.
+    stage_names: number of a stage -> its name, where the run wrote it.
+    ledger: (stage, epoch, rows) of each epoch that ended, in order.
   """
 
   path: pathlib.Path
   name: str
   metrics: Columns
-  macros: dict[str, str]
+  config: dict[str, str]
   done: dict
+  stage_names: dict[int, str]
+  ledger: list[tuple[int, int, Columns]]
 
   @property
   def steps(self) -> np.ndarray:
     """The steps that have a line, [steps] int."""
     return self.metrics['step'].astype(int)
+
+  @property
+  def macros(self) -> dict[str, str]:
+    """The config's macros: SEED, STEPS, ..."""
+    return {k: v for k, v in self.config.items() if '.' not in k}
 
 
 def read_runs(workdirs: list[pathlib.Path]) -> list[Run]:
@@ -63,13 +73,15 @@ def read_runs(workdirs: list[pathlib.Path]) -> list[Run]:
 def read_run(workdir: pathlib.Path, name: str) -> Run:
   """One run; see `read_runs`."""
   check_workdir(workdir)
-  done = workdir / 'done.json'
+  done, rows = workdir / 'done.json', read_lines(workdir)
   return Run(
     path=workdir,
     name=name,
-    metrics=read_metrics(workdir),
-    macros=read_macros(workdir),
+    metrics=to_columns(rows),
+    config=read_config(workdir),
     done=json.loads(done.read_text()) if done.exists() else {},
+    stage_names=stage_names(rows),
+    ledger=read_ledger(workdir),
   )
 
 
@@ -86,8 +98,8 @@ def check_workdir(workdir: pathlib.Path) -> None:
     )
 
 
-def read_metrics(workdir: pathlib.Path) -> Columns:
-  """metrics.jsonl as columns in order of step; 'step' is always there.
+def read_lines(workdir: pathlib.Path) -> list[dict]:
+  """The lines of metrics.jsonl in order of step; none if there is no file.
 
   Should a step have two lines, their names are merged and the later one wins.
 
@@ -106,21 +118,35 @@ def read_metrics(workdir: pathlib.Path) -> Columns:
         f'{path}, line {number}: not a line of metrics: {line[:60]!r}; delete '
         'the line'
       )
-  ordered = [rows[step] for step in sorted(rows)]
-  names = dict.fromkeys(['step', *(name for row in ordered for name in row)])
+  return [rows[step] for step in sorted(rows)]
+
+
+def to_columns(rows: list[dict]) -> Columns:
+  """The numbers of the lines as columns; 'step' is always there."""
+  texts = {k for row in rows for k, v in row.items() if isinstance(v, str)}
+  names = dict.fromkeys(['step', *(name for row in rows for name in row)])
   return {
-    name: np.array([row.get(name) for row in ordered], np.float64)
+    name: np.array([row.get(name) for row in rows], np.float64)
     for name in names
+    if name not in texts
   }
 
 
-def read_macros(workdir: pathlib.Path) -> dict[str, str]:
-  """The macros of config.gin: SEED, STEPS, ... and the text of each value."""
+def stage_names(rows: list[dict]) -> dict[int, str]:
+  """Number of a stage -> name; a run of an older version names none."""
+  return {
+    int(row['stage']): row['stage_name']
+    for row in rows
+    if 'stage' in row and isinstance(row.get('stage_name'), str)
+  }
+
+
+def read_config(workdir: pathlib.Path) -> dict[str, str]:
+  """The bindings of config.gin: SEED, adamw.b1, ... and each value's text."""
   path = workdir / 'config.gin'
   if not path.exists():
     return {}
-  bindings = gin_text.read_text(path.read_text(), str(path))
-  return {key: value for key, value in bindings.items() if '.' not in key}
+  return gin_text.read_text(path.read_text(), str(path))
 
 
 def rollout_steps(workdir: pathlib.Path) -> list[int]:
@@ -131,7 +157,18 @@ def rollout_steps(workdir: pathlib.Path) -> list[int]:
 
 def read_rollouts(workdir: pathlib.Path, step: int) -> Columns:
   """The rollouts of a step, one row a sample."""
-  return read_parquet(workdir / 'rollouts' / f'step_{step:06d}.parquet')
+  return read_parquet(rollout_path(workdir, step))
+
+
+def rollout_path(workdir: pathlib.Path, step: int) -> pathlib.Path:
+  """Where the rollouts of a step are."""
+  return workdir / 'rollouts' / f'step_{step:06d}.parquet'
+
+
+def rollout_count(workdir: pathlib.Path, step: int) -> int:
+  """How many rollouts a step has, from the end of the file alone."""
+  with open(rollout_path(workdir, step), 'rb') as file:
+    return pq.read_metadata(file).num_rows
 
 
 def eval_steps(workdir: pathlib.Path) -> dict[str, list[int]]:
@@ -144,9 +181,15 @@ def eval_steps(workdir: pathlib.Path) -> dict[str, list[int]]:
   return steps
 
 
-def read_evals(workdir: pathlib.Path, set_name: str, step: int) -> Columns:
+def read_evals(
+  workdir: pathlib.Path,
+  set_name: str,
+  step: int,
+  columns: Sequence[str] | None = None,
+) -> Columns:
   """An evaluation of a held-out set, one row a sample."""
-  return read_parquet(workdir / 'evals' / f'{set_name}_step_{step:06d}.parquet')
+  name = f'{set_name}_step_{step:06d}.parquet'
+  return read_parquet(workdir / 'evals' / name, columns)
 
 
 def read_ledger(workdir: pathlib.Path) -> list[tuple[int, int, Columns]]:
@@ -163,11 +206,18 @@ def read_ledger(workdir: pathlib.Path) -> list[tuple[int, int, Columns]]:
   ]
 
 
-def read_parquet(path: pathlib.Path) -> Columns:
-  """A parquet file as numpy columns; null becomes NaN or None."""
+def read_parquet(
+  path: pathlib.Path, columns: Sequence[str] | None = None
+) -> Columns:
+  """A parquet file as numpy columns; null becomes NaN or None.
+
+  Args:
+    path: the file.
+    columns: those wanted, all by default; one that is not there is left out.
+  """
   # Opened by us: given a path, pyarrow would take `x=1` folders for columns.
   with open(path, 'rb') as file:
-    table = pq.read_table(file)
+    table = pq.ParquetFile(file).read(columns=columns and list(columns))
   return {
     name: table[name].to_numpy(zero_copy_only=False)
     for name in table.column_names

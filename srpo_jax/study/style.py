@@ -29,14 +29,22 @@ DARK = {
   'series-4': '#e2c044',
   'series-5': '#b3bdca',
 }
+# What the runs of a comparison can be aligned by.
+UNITS = ('steps', 'rollouts', 'tokens')
 
 
 def style_sheet() -> str:
   """The CSS of a report."""
   light, dark = _variables(LIGHT), _variables(DARK)
+  shown = '\n'.join(
+    f'body:has(#by-{unit}:checked) .aligned:not(.by-{unit})'
+    ' { display: none; }'
+    for unit in UNITS
+  )
   return (
     f':root {{ color-scheme: light dark; {light} }}\n'
     f'@media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}\n{_RULES}'
+    f'{shown}\n'
   )
 
 
@@ -71,7 +79,15 @@ figure svg text { font-family: inherit !important; }
   display: flex; flex-wrap: wrap; gap: .35rem 1.5rem; list-style: none;
   margin: 0 0 1.25rem; padding: 0;
 }
-.legend svg { width: 1.8em; height: .8em; margin-right: .45em; }
+.legend svg { width: 3.4em; height: .62em; margin-right: .5em; }
+.chooser {
+  position: sticky; top: 0; z-index: 1; display: flex; flex-wrap: wrap;
+  gap: .2rem 1.25rem; margin: 1.25rem 0; padding: .6rem 0; border: 0;
+  border-bottom: 1px solid var(--rule); background: var(--ground);
+}
+.chooser legend { float: left; padding: 0; margin-right: 1.25rem; }
+.chooser input { accent-color: var(--series-0); }
+.aligned + .aligned { margin-top: 2rem; }
 .scroll { overflow-x: auto; }
 table {
   border-collapse: collapse; font-variant-numeric: tabular-nums;
@@ -85,6 +101,24 @@ th { color: var(--muted); font-weight: 600; }
 th[scope=row] { color: var(--ink); font-weight: normal; }
 th:first-child, td:first-child, .facts td { text-align: left; }
 .facts td { white-space: normal; overflow-wrap: anywhere; }
+.prompts { font-size: .85rem; }
+.prompts td, .prompts th, .outcome td, .outcome th { vertical-align: top; }
+.prompts th { white-space: normal; min-width: 3.5rem; }
+.prompts th[scope=row] { min-width: 12rem; overflow-wrap: anywhere; }
+.outcome, .forgetting { font-size: .85rem; }
+.forgetting th, .forgetting td { padding-right: .6rem; }
+.forgetting th { white-space: normal; min-width: 4rem; }
+.outcome th:nth-child(2), .outcome td:nth-child(2) { text-align: left; }
+.outcome th[scope=row] { white-space: normal; min-width: 9rem; }
+.outcome tr:has(th[scope=row]:empty) th { border-top: 0; }
+.outcome td:last-child, .outcome th:last-child { padding-right: 0; }
+th button {
+  all: unset; cursor: pointer; text-decoration: underline dotted;
+  text-underline-offset: .2em;
+}
+th button:focus-visible { outline: 2px solid var(--series-0); }
+th[aria-sort=ascending] button::after { content: ' ↑'; }
+th[aria-sort=descending] button::after { content: ' ↓'; }
 details { margin-top: .75rem; }
 summary { cursor: pointer; }
 .samples {

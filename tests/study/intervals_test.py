@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from srpo_jax.study import intervals
+from srpo_jax.study import intervals, student
 
 
 def test_interval_of_a_binomial():
@@ -50,3 +50,38 @@ def test_other_problems_are_refused_and_none_is_nan():
   with pytest.raises(ValueError, match='needs the same problems'):
     intervals.paired_bootstrap(np.zeros(3), np.zeros(2), seed=0)
   assert np.isnan(intervals.bootstrap(np.zeros(0), seed=0).low)
+
+
+def test_quantiles_of_t():
+  # From any table of Student's t: 97.5%, with 1, 2, 4, 9, 30 degrees.
+  table = {1: 12.706, 2: 4.303, 4: 2.776, 9: 2.262, 30: 2.042}
+  for df, t in table.items():
+    assert student.quantile(0.975, df) == pytest.approx(t, abs=6e-3), df
+  assert student.cdf(0, 7) == pytest.approx(0.5)
+
+
+def test_noncentral_t_against_draws():
+  rng = np.random.default_rng(0)
+  z, s2 = rng.normal(size=400_000), rng.chisquare(4, 400_000) / 4
+  share = ((z + 2) / np.sqrt(s2) <= 2.5).mean()
+  assert student.cdf(2.5, 4, shift=2.0) == pytest.approx(share, abs=3e-3)
+
+
+def test_t_interval_and_the_smallest_effect():
+  values = np.array([1.0, 2, 3, 4, 5])
+  # sd √2.5, error √(2.5 / 5) = 0.7071; t with 4 degrees 2.776.
+  found = intervals.t_interval(values)
+  assert found.mean == 3
+  assert found.high - 3 == pytest.approx(2.7764 * 0.70711, rel=1e-3)
+  assert 3 - found.low == pytest.approx(found.high - 3)
+  # Five pairs find 1.682 standard deviations with 80% power (G*Power).
+  effect = intervals.smallest_effect(values)
+  assert effect == pytest.approx(1.682 * np.sqrt(2.5), rel=1e-3)
+
+
+def test_one_seed_has_no_interval():
+  found = intervals.t_interval(np.array([0.5]))
+  assert found.mean == 0.5
+  assert np.isnan([found.low, found.high]).all()
+  assert np.isnan(intervals.smallest_effect(np.array([0.5])))
+  assert np.isnan(intervals.t_interval(np.zeros(0)).mean)

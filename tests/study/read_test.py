@@ -11,7 +11,7 @@ from srpo_jax.study import read
 
 
 def test_metrics_are_columns_with_nan_where_there_is_nothing(finished_run):
-  columns = read.read_metrics(finished_run)
+  columns = _metrics(finished_run)
   assert columns['step'].tolist() == list(range(61))
   passed = columns['eval/embedded_math/pass@1']
   assert np.flatnonzero(~np.isnan(passed)).tolist() == [0, 20, 40, 60]
@@ -22,7 +22,7 @@ def test_metrics_are_columns_with_nan_where_there_is_nothing(finished_run):
 def test_half_a_last_line_is_left_out(tmp_path):
   path = tmp_path / 'metrics.jsonl'
   path.write_text('{"step": 1, "loss": 0.5}\n{"step": 2, "loss": 0.2')
-  columns = read.read_metrics(tmp_path)
+  columns = _metrics(tmp_path)
   assert columns['step'].tolist() == [1]
   assert columns['loss'].tolist() == [0.5]
 
@@ -30,14 +30,14 @@ def test_half_a_last_line_is_left_out(tmp_path):
 def test_damage_inside_names_the_line(tmp_path):
   (tmp_path / 'metrics.jsonl').write_text('{"step": 1}\nxx\n{"step": 2}\n')
   with pytest.raises(config.ConfigError, match=r'metrics\.jsonl, line 2'):
-    read.read_metrics(tmp_path)
+    read.read_lines(tmp_path)
 
 
 def test_two_lines_of_a_step_are_merged_and_steps_are_ordered(tmp_path):
   rows = [{'step': 2, 'loss': 1}, {'step': 1}, {'step': 2, 'entropy': 3}]
   text = ''.join(json.dumps(row) + '\n' for row in rows)
   (tmp_path / 'metrics.jsonl').write_text(text)
-  columns = read.read_metrics(tmp_path)
+  columns = _metrics(tmp_path)
   assert columns['step'].tolist() == [1, 2]
   assert (columns['loss'][1], columns['entropy'][1]) == (1, 3)
 
@@ -89,3 +89,22 @@ def test_no_workdir_is_refused(tmp_path):
     read.read_runs([tmp_path / 'file'])
   with pytest.raises(config.ConfigError, match=r'neither metrics\.jsonl nor'):
     read.read_runs([tmp_path])
+
+
+def test_texts_of_a_line_are_no_columns(tmp_path):
+  lines = '{"step": 1, "stage": 2, "stage_name": "both"}\n{"step": 2}\n'
+  (tmp_path / 'metrics.jsonl').write_text(lines)
+  run = read.read_run(tmp_path, 'x')
+  assert set(run.metrics) == {'step', 'stage'}
+  assert run.stage_names == {2: 'both'}
+
+
+def test_only_the_columns_asked_for_are_read(finished_run):
+  path = read.rollout_path(finished_run, 7)
+  columns = read.read_parquet(path, ('tokens', 'prompt', 'not_written_yet'))
+  assert set(columns) == {'tokens', 'prompt'}
+  assert read.rollout_count(finished_run, 7) == 128
+
+
+def _metrics(workdir):
+  return read.to_columns(read.read_lines(workdir))
