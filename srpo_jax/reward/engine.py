@@ -51,8 +51,8 @@ class Group:
 
   @property
   def restarts(self) -> int:
-    """Starts beyond the first of each process."""
-    return max(self._starts.count - self._size, 0)
+    """Starts beyond the first of each process, and forks that were killed."""
+    return max(self._starts.count - self._size, 0) + self.pool.renewals
 
 
 class Engine:

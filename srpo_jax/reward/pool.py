@@ -11,6 +11,7 @@ import collections
 import contextlib
 import dataclasses
 import json
+import logging
 import os
 import signal
 import sys
@@ -18,12 +19,15 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from srpo_jax.reward import logs
 from srpo_jax.reward.environment import child_environment
 
 # Imports and the first answer of a new worker, on a machine that is busy.
 START_S = 120.0
 # For what a dead worker left in its pipe.
 DRAIN_S = 1.0
+# For a job that nobody waits for: most end sooner than a worker is renewed.
+ABANDONED_S = 0.5
 # After a worker failed to start, before the next try.
 BACKOFF_S = 1.0
 
@@ -64,6 +68,8 @@ class Worker:
 
   def __init__(self, process: asyncio.subprocess.Process):
     self._process = process
+    # Its fork that runs the jobs, if it is of the kind that forks.
+    self._child: int | None = None
 
   @classmethod
   async def start(
@@ -88,8 +94,16 @@ class Worker:
 
   async def _hello(self) -> None:
     first = await asyncio.wait_for(self._line(), START_S)
-    if first != 'ready':
+    if 'refused' in first:
       raise ValueError(first['refused'])
+    self._meet(first)
+
+  def _meet(self, line: Any) -> bool:
+    """Whether a line says that a child is ready; remembers which."""
+    if isinstance(line, dict) and 'ready' in line:
+      self._child = line['ready']
+      return True
+    return False
 
   async def _line(self) -> Any:
     line = await self._process.stdout.readline()
@@ -98,10 +112,10 @@ class Worker:
     return json.loads(line)
 
   async def ask(self, job: Sequence[Any], limit_s: float) -> Reply:
-    """The reply to a job; after any but a 'value' the worker must go.
+    """The reply to a job; after any but a 'value' the worker must be renewed.
 
     Raises:
-      WorkerDied: it ended before it replied.
+      WorkerDied: it, or its child, ended before it replied.
     """
     try:
       self._process.stdin.write(json.dumps(job).encode() + b'\n')
@@ -119,9 +133,25 @@ class Worker:
       seconds = time.monotonic() - start
       return Reply('timeout', None, f'over {limit_s:g} s', seconds)
     seconds = time.monotonic() - start
+    if self._meet(reply):
+      raise WorkerDied(f'a child of worker {self._process.pid} died')
     if 'memory' in reply:
       return Reply('memory', None, reply['memory'], seconds)
     return Reply('value', reply['value'], '', seconds)
+
+  async def renew(self) -> None:
+    """Ends the child, whatever it does; the next one is forked at once.
+
+    Raises:
+      WorkerDied: it has no children to renew, or is dead.
+    """
+    if self._child is None:
+      raise WorkerDied(f'worker {self._process.pid} has to be replaced')
+    with contextlib.suppress(ProcessLookupError):
+      os.kill(self._child, signal.SIGKILL)
+    # A reply that came too late may lie before the line of the next child.
+    while not self._meet(await asyncio.wait_for(self._line(), START_S)):
+      continue
 
   async def kill(self) -> None:
     """Ends the process and any children that it started."""
@@ -149,6 +179,8 @@ class Pool:
       succeed (a bad verifier module); nothing else completes it.
     ready: how many workers wait for jobs or run one.
     warm: set once the first worker was ready.
+    alive: the workers that are.
+    renewals: how many times a worker was given a new child.
   """
 
   def __init__(
@@ -165,7 +197,8 @@ class Pool:
     self._queue: collections.deque[Ticket] = collections.deque()
     self._wake = asyncio.Condition()
     self._slots: list[asyncio.Task] = []
-    self._alive: set[Worker] = set()
+    self.alive: set[Worker] = set()
+    self.renewals = 0
     self.failed: asyncio.Future | None = None
     self.ready = 0
     self.warm = asyncio.Event()
@@ -182,7 +215,7 @@ class Pool:
       slot.cancel()
     await asyncio.gather(*self._slots, return_exceptions=True)
     # A slot that was cancelled while it ended its worker did not finish that.
-    for worker in self._alive:
+    for worker in self.alive:
       await worker.kill()
 
   async def run(self, job: Sequence[Any], limit_s: float) -> Reply:
@@ -217,10 +250,10 @@ class Pool:
           self.failed.set_exception(error)
         return
       except (WorkerDied, TimeoutError, OSError) as error:
-        print(f'a worker did not start: {error!r}', file=sys.stderr)
+        logs.event('no worker', logging.WARNING, reason=repr(error))
         await asyncio.sleep(BACKOFF_S)
         continue
-      self._alive.add(worker)
+      self.alive.add(worker)
       self.ready += 1
       self.warm.set()
       try:
@@ -228,26 +261,63 @@ class Pool:
       finally:
         self.ready -= 1
         await worker.kill()
-      self._alive.discard(worker)
+      self.alive.discard(worker)
 
   async def _use(self, worker: Worker) -> None:
     """Gives a worker jobs until it has to be replaced."""
-    for _ in range(self._recycle_after):
+    done = 0
+    while True:
       ticket = await self._take()
       try:
-        reply = await worker.ask(ticket.job, ticket.limit_s)
+        reply = await answer(worker, ticket)
       except WorkerDied as error:
-        await self._died(ticket, error)
-        return
-      if not ticket.reply.done():
+        reply = await self._died(ticket, error)
+      if reply is not None and not ticket.reply.done():
         ticket.reply.set_result(reply)
-      if reply.kind != 'value':
-        return
+      done += 1
+      fine = reply is not None and reply.kind == 'value'
+      if not fine or done == self._recycle_after:
+        if not await renewed(worker):
+          return
+        self.renewals += 1
+        done = 0
 
-  async def _died(self, ticket: Ticket, error: WorkerDied) -> None:
-    """Tries the job once more; it may have been what killed the worker."""
+  async def _died(self, ticket: Ticket, error: WorkerDied) -> Reply | None:
+    """None, and the job first in the queue; a reply if it died twice.
+
+    It may not have been the job that ended the worker.
+    """
     ticket.deaths += 1
-    if ticket.deaths == 1:
-      await self._put(ticket, first=True)
-    elif not ticket.reply.done():
-      ticket.reply.set_result(Reply('unavailable', detail=f'{error}, twice'))
+    if ticket.deaths > 1:
+      return Reply('unavailable', detail=f'{error}, twice')
+    await self._put(ticket, first=True)
+    return None
+
+
+async def answer(worker: Worker, ticket: Ticket) -> Reply:
+  """The worker's reply, unless nobody waits for it any more.
+
+  A job that was given up must not hold a worker until its limit.
+  """
+  asking = asyncio.ensure_future(worker.ask(ticket.job, ticket.limit_s))
+  try:
+    await asyncio.wait(
+      {asking, ticket.reply}, return_when=asyncio.FIRST_COMPLETED
+    )
+    if not asking.done():
+      await asyncio.wait({asking}, timeout=ABANDONED_S)
+    if not asking.done():
+      return Reply('unavailable', detail='abandoned')
+    return asking.result()
+  finally:
+    asking.cancel()
+    await asyncio.wait({asking})  # It reads from the worker until then.
+
+
+async def renewed(worker: Worker) -> bool:
+  """Whether a worker is ready for another job, with a new child."""
+  try:
+    await worker.renew()
+  except (WorkerDied, TimeoutError):
+    return False
+  return True

@@ -4,8 +4,9 @@
 `python -m srpo_jax.reward.worker [MODULE ...]` reads one job a line from
 standard input, `[kind, argument, ...]` as JSON, and answers each with two
 lines: 'begin' once what the job needs is imported, so that imports are not
-in its time limit, then a reply such as `{"value": true}`. Before the first
-job it says 'ready', or `{"refused": LINE}` and exits.
+in its time limit, then a reply such as `{"value": true}`. A fork of it does
+that; the owner kills the fork alone, and the next one is ready at once: each
+says `{"ready": PID}` first. Instead it says `{"refused": LINE}` and exits.
 """
 
 import ctypes
@@ -15,6 +16,7 @@ import os
 import resource
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, TextIO
 
@@ -38,10 +40,31 @@ def main(modules: Sequence[str]) -> int:
     say(replies, {'refused': str(error)})
     return 2
   warm()
-  say(replies, 'ready')
-  for line in sys.stdin:
-    serve(json.loads(line), verifiers, replies)
+  while nurse(verifiers, replies):
+    continue
   return 0
+
+
+def nurse(verifiers: Verifiers, replies: TextIO) -> bool:
+  """Forks a child that serves jobs; True once it was killed.
+
+  The imports cost seconds and a fork costs milliseconds: an answer that runs
+  for ever costs its limit, and no more.
+  """
+  parent, child = os.getpid(), os.fork()
+  if child:
+    return os.waitpid(child, 0)[1] != 0
+  status = 1
+  try:
+    die_with(parent)
+    say(replies, {'ready': os.getpid()})
+    for line in sys.stdin:
+      serve(json.loads(line), verifiers, replies)
+    status = 0
+  except BaseException:
+    traceback.print_exc()
+  finally:
+    os._exit(status)
 
 
 def die_with(parent: int) -> None:

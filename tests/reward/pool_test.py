@@ -135,6 +135,36 @@ def test_abandoned_jobs_are_skipped(folder):
   asyncio.run(scene())
 
 
+def test_a_running_job_that_is_given_up_frees_its_worker(folder):
+  async def scene():
+    async with pool_of(1, [folder]) as pool:
+      await pool.run(GOOD, 20.0)
+      lost = asyncio.create_task(
+        pool.run(('verify', 'slow', '3600', {}), 3600.0)
+      )
+      await asyncio.sleep(0.2)  # It is under way.
+      lost.cancel()
+      assert (await pool.run(GOOD, 20.0)).value == [True, '']
+
+  asyncio.run(scene())
+
+
+def test_a_killed_child_is_replaced_without_new_imports(folder):
+  """The parent stays: only that spares the seconds of its imports."""
+
+  async def scene():
+    async with pool_of(1, [folder]) as pool:
+      await pool.run(GOOD, 20.0)
+      before = set(pool.alive)
+      assert (await pool.run(POWER, 0.5)).kind == 'timeout'
+      job = ('verify', 'dies', '5', {})
+      assert (await pool.run(job, 20.0)).kind == 'unavailable'
+      assert (await pool.run(GOOD, 20.0)).value == [True, '']
+      assert set(pool.alive) == before
+
+  asyncio.run(scene())
+
+
 def test_a_module_that_cannot_be_loaded_fails_the_pool(tmp_path):
   async def scene():
     async with pool_of(1, ['no_such_module']) as pool:
