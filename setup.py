@@ -72,8 +72,10 @@ setup(
     'notebooks': ['ipykernel', 'jupyter', 'nbclient', 'nbformat'],
     'test': [
       'hypothesis>=6.140',
+      'kubernetes-validate>=1.37',
       'pytest>=8.4',
       'pytest-timeout>=2.4',
+      'pyyaml>=6.0',
       'ruff>=0.14',
       'schemathesis>=4.0',
       'setuptools>=70.1',

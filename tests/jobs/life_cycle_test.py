@@ -2,6 +2,7 @@
 """A run's life: finished, killed, asked to stop, starved, resumed."""
 
 import json
+import os
 import re
 import signal
 from pathlib import Path
@@ -167,6 +168,30 @@ def test_a_service_that_stops_answering_ends_in_75(
     json.loads((w / 'done.json').read_text()) for w in (whole_run, workdir)
   )
   assert a['fingerprint'] == b['fingerprint']
+
+
+def service_of(trainer: int) -> int:
+  """The process number of the reward service that a trainer started."""
+  for folder in Path('/proc').glob('[0-9]*'):
+    try:
+      parent = (folder / 'stat').read_text().rpartition(')')[2].split()[1]
+      command = (folder / 'cmdline').read_bytes()
+    except OSError:
+      continue  # It has ended meanwhile.
+    if int(parent) == trainer and b'srpo_jax.reward.service' in command:
+      return int(folder.name)
+  raise LookupError(f'{trainer} has no reward service')
+
+
+def test_a_service_killed_in_a_run_changes_nothing(whole_run, runner, tmp_path):
+  workdir = tmp_path / 'run'
+  process = runner.start(workdir)
+  for step in (2, 5):
+    runner.wait_for_step(process, workdir, step)
+    os.kill(service_of(process.pid), signal.SIGKILL)
+  said = process.communicate()[0]
+  assert process.returncode == 0, said
+  assert_same_run(whole_run, workdir)
 
 
 def test_a_workdir_of_another_config_is_refused(whole_run, runner):
