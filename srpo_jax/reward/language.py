@@ -45,6 +45,7 @@ FUNCTION_NAMES = frozenset(
   )
 )
 
+LATIN = '[A-Za-z0-9_]'
 NOT_PROSE = re.compile(
   r'```.*?(?:```|\Z)'  # code block
   r'|`[^`\n]*`'  # code in a line
@@ -56,7 +57,9 @@ NOT_PROSE = re.compile(
   r'|https?://\S+'
   # Identifiers: a_b, a.b, aB and f( are no words. `\\b` would not do: to it
   # a Chinese character and a Latin letter are one word.
-  r'|(?<![A-Za-z0-9_])[A-Za-z]\w*(?:(?<=[a-z])[A-Z]\w*|_\w+|\.[A-Za-z]\w*|\()',
+  # Nor would `\\w`: it runs on through both, once from each Latin letter.
+  rf'|(?<!{LATIN})[A-Za-z]{LATIN}*'
+  rf'(?:(?<=[a-z])[A-Z]{LATIN}*|_{LATIN}+|\.[A-Za-z]{LATIN}*|\()',
   re.DOTALL,
 )
 

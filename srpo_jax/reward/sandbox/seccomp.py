@@ -17,7 +17,7 @@ MEMORY = (
 FILES = (
   *('access', 'chdir', 'chmod', 'close', 'close_range', 'copy_file_range'),
   *('creat', 'dup', 'dup2', 'dup3', 'faccessat', 'faccessat2', 'fadvise64'),
-  *('fallocate', 'fchdir', 'fchmod', 'fchmodat', 'fcntl', 'fdatasync'),
+  *('fallocate', 'fchdir', 'fchmod', 'fchmodat', 'fdatasync'),
   *('flock', 'fstat', 'fstatfs', 'fsync', 'ftruncate', 'getcwd', 'getdents'),
   *('getdents64', 'getxattr', 'lgetxattr', 'fgetxattr', 'link', 'linkat'),
   *('listxattr', 'llistxattr', 'lseek', 'lstat', 'mkdir', 'mkdirat'),
@@ -47,11 +47,18 @@ SENDING = (
   *('kill', 'tgkill', 'tkill', 'rt_sigqueueinfo', 'rt_tgsigqueueinfo'),
   'pidfd_send_signal',
 )
+# Of files by their names or descriptors, beside writing.
+CHANGING = (
+  *('chmod', 'fchmod', 'fchmodat', 'utime', 'utimes', 'utimensat'),
+  *('futimesat', 'truncate', 'ftruncate', 'link', 'linkat', 'rename'),
+  *('renameat', 'renameat2', 'symlink', 'symlinkat', 'mkdir', 'mkdirat'),
+  *('rmdir', 'unlink', 'unlinkat', 'creat', 'fallocate'),
+)
 PROCESSES = (
   *('execve', 'execveat', 'exit', 'exit_group', 'fork', 'vfork', 'wait4'),
   *('waitid', 'arch_prctl', 'set_tid_address', 'rseq', 'getpgid', 'getpgrp'),
   *('getpid', 'getppid', 'getpriority', 'getrlimit', 'getrusage', 'getsid'),
-  *('gettid', 'prlimit64', 'sched_get_priority_max'),
+  *('gettid', 'sched_get_priority_max'),
   *('sched_get_priority_min', 'sched_getaffinity', 'sched_getparam'),
   *('sched_getscheduler', 'sched_yield', 'setpgid', 'setrlimit', 'setsid'),
 )
@@ -63,7 +70,7 @@ IDENTITY = (
 # Talking over a pair of sockets that one has; no new one can reach anything.
 PAIRS = (
   *('getpeername', 'getsockname', 'getsockopt', 'recvfrom', 'recvmsg'),
-  *('sendmsg', 'sendto', 'setsockopt', 'shutdown', 'recvmmsg', 'sendmmsg'),
+  *('sendmsg', 'sendto', 'shutdown', 'recvmmsg', 'sendmmsg'),
 )
 ALLOWED = (
   *MEMORY,
@@ -78,8 +85,13 @@ ALLOWED = (
 AF_UNIX = 1
 NAMESPACE_FLAGS = 0x7E020080  # Every CLONE_NEW*, CLONE_NEWTIME among them.
 CLONE_THREAD = 0x00010000
-# Names of threads, and SECCOMP_MODE_FILTER: filters can only be added to.
-PRCTL_ALLOWED = (15, 16, 21, 22, 23, 38, 39)
+# Names of threads, SECCOMP_MODE_FILTER (filters can only be added to), and to
+# die with one's parent, which a sealed program cannot undo.
+PRCTL_ALLOWED = (1, 15, 16, 21, 22, 23, 38, 39)
+PR_SET_PDEATHSIG = 1
+# F_DUPFD to F_SETLKW, locks of open files, duplicates, pipe sizes. Not
+# F_SETOWN and F_SETSIG, by which a file sends signals to others.
+FCNTL_ALLOWED = (*range(8), 36, 37, 38, 1030, 1031, 1032)
 # TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX: what Python's io
 # asks of any file. TIOCSTI, which types into a terminal, is not among them.
 IOCTL_ALLOWED = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
@@ -104,23 +116,29 @@ def base_filter() -> bytes:
   for option in PRCTL_ALLOWED:
     same = library.Arg(0, library.EQ, option)
     rules.add_rule(library.ALLOW, 'prctl', same)
-  for request in IOCTL_ALLOWED:
-    # The kernel looks at the low half alone, so a rule must do the same.
-    same = library.Arg(1, library.MASKED_EQ, 0xFFFFFFFF, request)
-    rules.add_rule(library.ALLOW, 'ioctl', same)
+  for name, numbers in (('ioctl', IOCTL_ALLOWED), ('fcntl', FCNTL_ALLOWED)):
+    for number in numbers:
+      # The kernel looks at the low half alone, so a rule must do the same.
+      same = library.Arg(1, library.MASKED_EQ, 0xFFFFFFFF, number)
+      rules.add_rule(library.ALLOW, name, same)
+  oneself = library.Arg(0, library.MASKED_EQ, 0xFFFFFFFF, 0)
+  rules.add_rule(library.ALLOW, 'prlimit64', oneself)
   return export(rules)
 
 
 def seal_filter() -> bytes:
-  """Takes new processes (threads aside) and signals away.
+  """Takes new processes (threads aside), signals and changes of files away.
 
-  For a submission that no namespace of processes keeps to itself.
+  For a submission that no namespaces keep to itself: Landlock has no say in
+  modes and times of the files that belong to this user.
   """
   library = load()
   rules = library.SyscallFilter(library.ALLOW)
   denied = library.ERRNO(errno.EPERM)
-  for name in ('fork', 'vfork', 'execve', 'execveat', *SENDING):
-    rules.add_rule(denied, name)
+  for name in ('fork', 'vfork', 'execve', 'execveat', *SENDING, *CHANGING):
+    deny_known(rules, denied, name)
+  undo = library.Arg(0, library.EQ, PR_SET_PDEATHSIG)
+  rules.add_rule(denied, 'prctl', undo)
   rules.add_rule(library.ERRNO(errno.ENOSYS), 'clone3')
   no_thread = library.Arg(0, library.MASKED_EQ, CLONE_THREAD, 0)
   rules.add_rule(denied, 'clone', no_thread)
@@ -133,6 +151,14 @@ def add_known(library: ModuleType, rules: object, name: str) -> None:
     rules.add_rule(library.ALLOW, name)
   except ValueError:
     return  # libseccomp does not know the name here: it stays denied.
+
+
+def deny_known(rules: object, denied: int, name: str) -> None:
+  """Denies a call if this processor has it."""
+  try:
+    rules.add_rule(denied, name)
+  except ValueError:
+    return  # libseccomp does not know the name; the base filter denies it.
 
 
 def export(rules: object) -> bytes:

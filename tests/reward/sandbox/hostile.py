@@ -633,6 +633,42 @@ add(
   "import re\ndef attack(): return re.match('(a+)+$', 'a' * 64 + 'b')",
 )
 
+add(
+  'a script that sleeps',
+  STDIO,
+  'timeout',
+  """
+  import time
+  hoard = bytearray(b'x' * (20 << 20))
+  print('x', flush=True)
+  time.sleep(3600)
+  """,
+)
+add(
+  'short answers for ever',
+  {**ASSERTS, 'asserts': ['assert sorted(attack()) == [1]']},
+  'timeout memory',
+  """
+  import time
+  def attack():
+    while True:
+      time.sleep(0.005)
+      yield 1
+  """,
+)
+add(
+  'a value that is slow to free',
+  returns(1),
+  'wrong runtime_error timeout memory',
+  """
+  from collections import deque
+  def attack():
+    value = deque()
+    for _ in range(200_000): value = deque([value])
+    return value
+  """,
+)
+
 # --- reaching out ------------------------------------------------------------
 
 add(
@@ -753,6 +789,54 @@ add(
                    29, 240, 300, 167, 169, 103):
       if libc.syscall(number, 0, 0, 0, 0, 0) >= 0 or ctypes.get_errno() != 1:
         return 'open'
+    return 'closed'
+  """,
+)
+add(
+  'limits of other processes',
+  returns('open'),
+  'wrong',
+  """
+  import os, resource
+  def attack():
+    for pid in (1, os.getppid()):
+      try:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        return 'open'
+      except OSError: pass
+    return 'closed'
+  """,
+)
+add(
+  'modes and times of files that are not its own',
+  returns('open'),
+  'wrong',
+  """
+  import os, sys
+  def attack():
+    for change in (lambda: os.chmod(sys.executable, 0o755),
+                   lambda: os.utime(sys.executable),
+                   lambda: os.truncate(os.__file__, 10 ** 6)):
+      try:
+        change()
+        return 'open'
+      except OSError: pass
+    return 'closed'
+  """,
+)
+add(
+  'signals by way of a file',
+  returns('open'),
+  'wrong',
+  """
+  import fcntl, os
+  def attack():
+    for command in (8, 10, 15, 0x1_0000_0008):
+      try:
+        fcntl.fcntl(0, command & 0xFFFFFFFF, os.getppid())
+        return 'open'
+      except OSError as error:
+        if error.errno != 1: return 'open'
     return 'closed'
   """,
 )

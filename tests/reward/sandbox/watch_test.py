@@ -11,7 +11,7 @@ import pytest
 from srpo_jax.reward.sandbox.inside import tree, watch
 from srpo_jax.reward.sandbox.inside.ended import Ended
 
-LIMITS = {'cpu_s': 1.0, 'wall_s': 2.0, 'memory_mb': 100}
+LIMITS = {'cpu_s': 1.0, 'wall_s': 2.0, 'memory_mb': 100, 'processes': 8}
 
 
 class Machine:
@@ -106,6 +106,19 @@ def test_time_adds_up_over_requests(machine, guest):
     with guest.running():
       machine.pass_by(guest, 0.6)
   assert ending(machine, guest, 0.6).status == 'timeout'
+
+
+def test_short_answers_do_not_pass_between_samples(machine, guest):
+  """Each is quicker than a sample; together they take too long."""
+  with pytest.raises(Ended, match='timeout'):
+    for _ in range(1000):
+      with guest.running():
+        machine.now += 0.005
+
+
+def test_threads_are_limited_where_the_kernel_does_not(machine, guest):
+  ended = ending(machine, guest, 0.1, threads=range(11))
+  assert ended.detail == 'over 8 processes'
 
 
 def test_a_stretch_has_a_limit_of_its_own(machine, guest):

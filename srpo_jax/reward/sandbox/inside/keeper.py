@@ -74,10 +74,17 @@ def serve_one(isolation: Isolation) -> bool:
 
 
 def crashed(status: int) -> dict:
-  """The report on a job whose tests ended the host itself."""
+  """The report on a job that ended the host itself.
+
+  A signal means that a value of the program was too much for it: were that
+  the task's fault, programs could choose not to be judged.
+  """
   how = os.waitstatus_to_exitcode(status)
   if how == -signal.SIGVTALRM:  # The host's own clock, in one long C call.
     return report('timeout', 'its value keeps the tests computing')
+  if how < 0:
+    name = signal.Signals(-how).name
+    return report('runtime_error', f'its value ended the tests ({name})')
   detail = f'the tests ended the process that runs them ({how})'
   return report('invalid_task', detail)
 

@@ -80,9 +80,9 @@ def reap(
     private_folders(limits['file_mb'])
   child = start_guest(isolation, control, channel, guest, limits)
   channel.close()
-  kernel.drop_capabilities()
-  # Without them it would be the guest's equal, to be read and written.
+  # Without capabilities it is the guest's equal, to be read and written.
   kernel.prctl(kernel.PR_SET_DUMPABLE, 0)
+  kernel.drop_capabilities()
   while (ended := os.wait())[0] != child:
     continue  # An orphan of the guest.
   control.send(json.dumps({'wait_status': ended[1]}).encode())

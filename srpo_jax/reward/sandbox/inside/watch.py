@@ -21,6 +21,8 @@ from .ended import Ended
 SAMPLE_S = 0.02
 # Wall time after which a machine is too busy to judge: 3 limits and a bit.
 PATIENCE, PATIENCE_S = 3.0, 2.0
+# The reaper, and the guest that is waiting for a script.
+OUR_THREADS = 2
 # For the reaper to say how a guest ended whose socket has closed.
 DEATH_S = 1.0
 
@@ -45,6 +47,9 @@ class Watch:
     self._memory = 0
     self._delay_s: dict[int, float] = {}
     self._last = 0.0
+    self._sampled_s = 0.0  # Of the wall time, what samples have seen.
+    self._next = 0.0
+    self._threads = 0
     # CPU seconds at which the present stretch is over.
     self._until_s = limits['cpu_s']
 
@@ -61,37 +66,50 @@ class Watch:
       self._sample()
       self._until_s = min(self._until_s, self._cpu_s + limit_s)
     yield
-    self._wall_s += time.monotonic() - self._last
+    # Many short answers must not pass between the samples.
+    self.check()
+    self._advance(time.monotonic())
 
   def check(self) -> None:
     """Raises Ended if the guest is over a limit."""
-    if time.monotonic() - self._last >= SAMPLE_S:
+    if time.monotonic() >= self._next:
       self._sample()
       self._judge()
 
+  def _advance(self, now: float) -> None:
+    """Brings the wall clock up to now."""
+    self._wall_s += now - self._last
+    self._last = now
+
   def _sample(self) -> None:
     """Brings all clocks up to now."""
-    now, used = time.monotonic(), tree.usage(self._root, self._baseline)
-    passed = now - self._last
+    used = tree.usage(self._root, self._baseline)
+    now = time.monotonic()
+    self._advance(now)
+    passed = self._wall_s - self._sampled_s
     delays = [
       delay
       for thread, s in used.delay_s.items()
       if (delay := s - self._delay_s.get(thread, 0.0)) > 0.0
     ]
-    self._last, self._delay_s = now, used.delay_s
-    self._wall_s += passed
+    self._next, self._sampled_s = now + SAMPLE_S, self._wall_s
+    self._delay_s = used.delay_s
     # Several that wait at once may well wait for each other.
     if len(delays) == 1:
       self._credit_s += min(*delays, passed)
     # Children that nobody waits for take their CPU time with them.
     self._cpu_s = max(self._cpu_s, used.cpu_s)
     self._memory = used.memory
+    self._threads = len(used.delay_s)
 
   def _judge(self) -> None:
     """Raises Ended for the first limit that is passed."""
     limits = self._limits
     if self._memory > limits['memory_mb'] << 20:
       raise Ended('memory', f'over {limits["memory_mb"]} MiB')
+    # Where there are namespaces the kernel counts them too, and first.
+    if self._threads > limits['processes'] + OUR_THREADS:
+      raise Ended('runtime_error', f'over {limits["processes"]} processes')
     if self._cpu_s >= self._until_s:
       raise Ended('timeout', f'{self._cpu_s:.2f} s of CPU')
     own_s = self._wall_s - self._credit_s
