@@ -3,13 +3,17 @@
 
 from pathlib import Path
 
+import gin
 import pytest
 
 from srpo_jax import main
 from srpo_jax.core import config
 
 GIN = Path(__file__).resolve().parents[1] / 'gin'
-JOBS = sorted(p.name for p in GIN.glob('*.gin') if 'run.job' in p.read_text())
+# A file that includes a job is one.
+JOBS = sorted(p.name for p in GIN.glob('*.gin') if p.name != 'base.gin')
+
+BASELINES = sorted(p.stem for p in (GIN / 'baselines').glob('*.gin'))
 
 # DESIGN.md section 6: macros that every training job understands.
 PROMISED = (
@@ -20,7 +24,7 @@ PROMISED = (
 
 
 def test_there_are_jobs():
-  assert {'stage1.gin', 'pretrain.gin'} <= set(JOBS)
+  assert {'stage1.gin', 'stage2.gin', 'pretrain.gin'} <= set(JOBS)
 
 
 @pytest.mark.parametrize('name', JOBS)
@@ -29,11 +33,43 @@ def test_every_job_resolves(name, capsys):
   assert 'run.job' in capsys.readouterr().out
 
 
+@pytest.mark.parametrize('job', ['stage1.gin', 'stage2.gin', 'srpo.gin'])
 @pytest.mark.parametrize('macro', PROMISED)
-def test_training_understands_every_promised_macro(macro):
+def test_training_understands_every_promised_macro(macro, job):
   value = {'HISTORY': '@keep_all', 'EPOCHS': '2', 'TEMPERATURE': '0.5'}
-  text = config.load(['stage1.gin'], [f'{macro}={value.get(macro, "3")}'])
+  text = config.load([job], [f'{macro}={value.get(macro, "3")}'])
   assert f'{macro} = {value.get(macro, "3")}' in text
+
+
+@pytest.mark.parametrize('job', ['stage1.gin', 'srpo.gin'])
+@pytest.mark.parametrize('name', BASELINES)
+def test_every_baseline_resolves_and_says_its_source(name, job, capsys):
+  path = f'baselines/{name}.gin'
+  flags = [f'--gin_file={job}', f'--gin_file={path}', '--dry_run']
+  assert main.main(flags) == 0
+  assert 'run.job' in capsys.readouterr().out
+  comment = (GIN / path).read_text().split('\n\n')[0]
+  assert comment.startswith('# ')
+  assert 'arXiv:' in comment or "paper's" in comment
+
+
+def test_the_promised_baselines_are_there():
+  assert {
+    'grpo', 'dynamic_sampling', 'dapo', 'dr_grpo', 'gspo', 'cispo', 'mixed',
+    'math_only', 'code_only', 'threshold', 'review', 'greso', 'mopps', 'dps',
+  } <= set(BASELINES)  # fmt: skip
+
+
+@pytest.mark.parametrize('name', ['mixed', 'math_only', 'code_only'])
+def test_regimes_are_as_long_as_both_stages(name):
+  files = ['srpo.gin', f'baselines/{name}.gin']
+  text = config.load(files, ['STEPS=7'])
+  assert 'STAGE1_STEPS = %STEPS' in text
+  assert 'STAGE2_STEPS = %STEPS' in text
+  one, two = (gin.query_parameter(f'stage{s}/Stage.mixture') for s in (1, 2))
+  assert one == two
+  sets = {'mixed': {'math', 'code'}}.get(name, {name.split('_')[0]})
+  assert {m.split('/')[0] for m in one} == {f'embedded_{s}' for s in sets}
 
 
 def test_job_files_are_short():

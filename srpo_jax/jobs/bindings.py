@@ -4,28 +4,37 @@
 The library does not know gin: its functions are plain, and this is the edge
 where they get the names that gin files use. Your own function needs no entry
 here: decorate it with `@gin.register` in a module of yours, `import` that
-module in your gin file, and bind it (CONTRIBUTING.md has an example).
+module in your gin file, and bind it (docs/options.md has an example).
 """
 
 import gin
 
 from srpo_jax.data import template
 from srpo_jax.policy.config import DecoderConfig
-from srpo_jax.srpo import history, loss, stages
-from srpo_jax.srpo.advantages import RewardWeights
+from srpo_jax.srpo import (
+  advantages,
+  history,
+  history_keep,
+  history_refill,
+  history_select,
+  importance,
+  loss,
+  loss_variants,
+  stages,
+)
 from srpo_jax.train.checkpoint import CheckpointConfig
 from srpo_jax.train.optimizer import adamw
 
 # Built with values from gin.
 for made in (
   DecoderConfig,
-  RewardWeights,
+  advantages.RewardWeights,
   CheckpointConfig,
   adamw,
   stages.Stage,
   stages.Until,
+  stages.Plateau,
   loss.ClipConfig,
-  loss.srpo_loss,
 ):
   gin.external_configurable(made)
 
@@ -34,8 +43,30 @@ for function in (
   template.short_template,
   template.r1_zero_template,
   template.question_only,
+  loss.srpo_loss,
+  loss_variants.grpo_loss,
+  loss_variants.dapo_loss,
+  loss_variants.dr_grpo_loss,
+  loss_variants.gspo_loss,
+  loss_variants.cispo_loss,
+  importance.no_weights,
+  importance.truncated_weights,
+  importance.truncated_sequence_weights,
+  advantages.no_length_penalty,
+  advantages.soft_overlong,
+  advantages.group_relative,
+  advantages.group_standardized,
+  advantages.group_centered,
+  advantages.batch_scaled,
   history.keep_unsolved,
   history.keep_all,
+  history_keep.keep_below,
+  history_keep.keep_unsolved_review,
   history.as_they_come,
+  history_select.greso,
+  history_select.mopps,
+  history_select.dps,
+  history_refill.no_refill,
+  history_refill.equal_accuracy,
 ):
   gin.external_configurable(function)

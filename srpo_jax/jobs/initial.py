@@ -3,14 +3,18 @@
 
 `INIT_FROM` names a Hugging Face folder, the workdir of another run (its
 newest checkpoint) or one checkpoint of it; unset, it is the embedded policy.
+From a checkpoint a run may take more than weights: `carried` and
+`optimizer_state`.
 """
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import NamedTuple
 
 import jax
 import numpy as np
+import optax
 import orbax.checkpoint as ocp
 
 from srpo_jax.core.config import ConfigError
@@ -18,7 +22,9 @@ from srpo_jax.data.tokenizer import SentencePieceTokenizer, Tokenizer
 from srpo_jax.policy import huggingface
 from srpo_jax.policy.config import DecoderConfig
 from srpo_jax.policy.policy import Params
-from srpo_jax.train.checkpoint import newest_sound
+from srpo_jax.srpo.history import Ledger
+from srpo_jax.train.checkpoint import newest_sound, split_history
+from srpo_jax.train.state import TrainState
 
 EMBEDDED = Path(__file__).parents[1] / 'assets' / 'policy'
 
@@ -98,6 +104,48 @@ def params(source: Source) -> Params:
       ),
     )
   return restored['params']
+
+
+class Carried(NamedTuple):
+  """What a run has behind it when it goes on where another one ended.
+
+  Attributes:
+    ledger: of that run; its steps count down to 0, its last.
+    kept: ids that its last stage had kept.
+  """
+
+  ledger: Ledger
+  kept: np.ndarray
+
+
+def carried(source: Source) -> Carried | None:
+  """Ledger and kept ids of a checkpoint; None where there is none."""
+  if source.checkpoint is None:
+    return None
+  with ocp.StandardCheckpointer() as reader:
+    restored = reader.restore(source.checkpoint.absolute() / 'history')
+  own, ledger = split_history(restored)
+  step = ledger.step - int(source.checkpoint.name)
+  ledger = dataclasses.replace(ledger, step=step.astype(np.int32))
+  return Carried(ledger, own['kept'])
+
+
+def optimizer_state(source: Source, like: TrainState) -> optax.OptState:
+  """The optimizer's state of a checkpoint, laid out as in `like`.
+
+  Raises:
+    ConfigError: it is that of another optimizer.
+  """
+  folder = source.checkpoint.absolute() / 'state'
+  abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
+  try:
+    with ocp.StandardCheckpointer() as reader:
+      return reader.restore(folder, abstract).opt_state
+  except (ValueError, KeyError) as error:
+    raise ConfigError(
+      f'{source.checkpoint}: its optimizer is another one '
+      f'({str(error).splitlines()[0][:120]}); try --gin.FRESH_OPTIMIZER=True'
+    ) from error
 
 
 def save_identity(

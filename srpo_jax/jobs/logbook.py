@@ -8,30 +8,40 @@ from typing import NamedTuple
 
 import numpy as np
 
-from srpo_jax.core.records import Prompt
+from srpo_jax.data.prompts import PromptSet
 from srpo_jax.jobs import rollout
+from srpo_jax.jobs.asking import Groups
 from srpo_jax.jobs.settings import Settings
 from srpo_jax.srpo import advantages
+from srpo_jax.srpo.history import Ledger
 from srpo_jax.study import read, report
 from srpo_jax.study.evaluations import evaluations
 from srpo_jax.train import tables
+from srpo_jax.train.snapshot import Position, Snapshot
 from srpo_jax.train.verdicts import status_shares
 
 
 class Scored(NamedTuple):
-  """A round of rollouts with what was made of it."""
+  """Groups with what was made of them."""
 
-  prompts: Sequence[Prompt]
-  real_P: np.ndarray
-  played: rollout.Round
+  groups: Groups
   reward_PG: np.ndarray
   advantage_PG: np.ndarray
 
 
-def total_steps(parts, settings: Settings) -> int:
-  """The most steps a run can take, for the progress display."""
-  total = 0
-  for stage, mixture in zip(settings.stages, parts.data.mixtures, strict=True):
+def unused(groups: Groups, reward_PG: np.ndarray) -> Scored:
+  """Groups that were replaced: nothing learned from them."""
+  return Scored(groups, reward_PG, np.zeros_like(reward_PG))
+
+
+def total_steps(
+  settings: Settings, mixtures: Sequence[PromptSet], at: Position
+) -> int:
+  """The most steps a run can take from here, for the progress display."""
+  total = at.step - at.stage_step
+  for stage, mixture in zip(
+    settings.stages[at.stage :], mixtures[at.stage :], strict=True
+  ):
     per_epoch = math.ceil(len(mixture) / settings.prompts_per_step)
     steps, epochs = stage.until.steps, stage.until.epochs
     limits = [steps, epochs and epochs * per_epoch]
@@ -39,19 +49,26 @@ def total_steps(parts, settings: Settings) -> int:
   return total
 
 
-def rollout_table(run, at, scored: Scored) -> dict:
-  """Columns of rollouts/step_*.parquet."""
-  keep_B = np.repeat(scored.real_P, run.settings.group_size)
-  table = rollout.columns(run.parts, scored.prompts, scored.played, keep_B)
-  del table['level']
-  n = len(table['prompt'])
-  when = {
-    'step': at.step + 1,
-    'stage': at.stage + 1,
-    'epoch': at.epoch + 1,
+def rollout_table(run, at: Position, scored: Sequence[Scored]) -> dict:
+  """Columns of rollouts/step_*.parquet: every rollout that was played."""
+  parts = [_rollout_rows(run, one) for one in scored]
+  table = {
+    name: np.concatenate([part[name] for part in parts]) for name in parts[0]
   }
+  when = {'step': at.step + 1, **at.when}
+  n = len(table['prompt'])
   return {
     **{name: np.full(n, value, np.int32) for name, value in when.items()},
+    **table,
+  }
+
+
+def _rollout_rows(run, scored: Scored) -> dict:
+  prompts, real_P, played = scored.groups
+  keep_B = np.repeat(real_P, run.settings.group_size)
+  table = rollout.columns(run.parts, prompts, played, keep_B)
+  del table['level']
+  return {
     **table,
     'reward': scored.reward_PG.reshape(-1)[keep_B],
     'advantage': scored.advantage_PG.reshape(-1)[keep_B],
@@ -63,29 +80,39 @@ def write_tables(run, before, after, rollouts: dict) -> None:
   at, ended = before.position, after.position
   tables.write_rollouts(run.workdir, ended.step, rollouts)
   if (ended.stage, ended.epoch) != (at.stage, at.epoch):
-    rows = after.ledger.of(at.stage + 1, at.epoch + 1)
-    tables.write_ledger(run.workdir, at.stage + 1, at.epoch + 1, rows)
+    write_ledger(run.workdir, after.ledger, **at.when)
+
+
+def write_ledger(workdir: Path, ledger: Ledger, stage: int, epoch: int) -> None:
+  """Writes the rows of one epoch."""
+  tables.write_ledger(workdir, stage, epoch, ledger.of(stage, epoch))
 
 
 def numbers(
-  run, before, scored: Scored, rollouts: dict, batch, learned
-) -> dict[str, float]:
-  """What the step was, by name; the same in every run that is the same."""
+  run, before: Snapshot, scored: Sequence[Scored], rollouts: dict
+) -> dict[str, float | str]:
+  """What the step was, by name; the same in every run that is the same.
+
+  Args:
+    before: the snapshot that the step began with.
+    scored: groups that the update reads, then those it replaced.
+    rollouts: the table of all of them.
+  """
   at, kept = before.position, len(before.kept)
-  verdict, real_P = scored.played.verdict, scored.real_P
-  real_B = np.repeat(real_P, run.settings.group_size)
+  (_, real_P, played), _, advantage_PG = scored[0]
+  refilled = sum(int(one.groups.real_P.sum()) for one in scored[1:])
   return {
     'step': at.step + 1,
-    'stage': at.stage + 1,
-    'epoch': at.epoch + 1,
+    'stage_name': run.settings.stages[at.stage].name,
+    **at.when,
     **_of_rollouts(rollouts),
-    **advantages.group_shares(verdict, scored.advantage_PG, real_P),
+    **advantages.group_shares(played.verdict, advantage_PG, real_P),
     'history/kept': kept,
     'history/dropped': len(run.parts.data.mixtures[at.stage]) - kept,
-    'history/selected': int(real_P.sum()),
-    **status_shares(verdict, real_P),
-    **learned,
-    'tokens/train': int(batch.segment_BT[real_B].sum()),
+    'history/selected': int(real_P.sum()) + refilled,
+    'refill/rounds': len(scored) - 1,
+    'refill/rollouts': refilled * run.settings.group_size,
+    **status_shares(rollouts['status']),
   }
 
 

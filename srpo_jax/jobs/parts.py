@@ -12,40 +12,27 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jax
-import numpy as np
 from jax.sharding import Mesh
 
 from srpo_jax.core import config
 from srpo_jax.core import mesh as mesh_lib
-from srpo_jax.data import prompts as prompts_lib
 from srpo_jax.data.template import Template
 from srpo_jax.data.tokenizer import Tokenizer
 from srpo_jax.jobs import initial
+from srpo_jax.jobs.prompt_data import Data, load_data
+from srpo_jax.jobs.scoring import make_scorer
 from srpo_jax.jobs.settings import Settings
 from srpo_jax.policy.policy import Policy, make_policy
-from srpo_jax.reward.client import RewardClient
-from srpo_jax.reward.launch import launch_service
 from srpo_jax.sampler.sampler import Sampler, make_sampler
 from srpo_jax.sampler.sampling import SamplerConfig
-from srpo_jax.train.state import TrainState, abstract_state, make_state
+from srpo_jax.train.state import (
+  TrainState,
+  abstract_state,
+  make_fresh_optimizer,
+  make_state,
+)
 from srpo_jax.train.update import Update, as_stored, its_own, make_update
 from srpo_jax.train.verdicts import Scorer
-
-
-class Data(NamedTuple):
-  """Prompts of every stage, and how they become tokens.
-
-  Attributes:
-    mixtures: the prompts of each stage.
-    heldout: set name -> prompts that are only ever evaluated.
-    encode: prompts -> tokens_PL, mask_PL.
-    notes: lines to say at the start.
-  """
-
-  mixtures: tuple[prompts_lib.PromptSet, ...]
-  heldout: dict[str, prompts_lib.PromptSet]
-  encode: Callable
-  notes: tuple[str, ...]
 
 
 class Parts(NamedTuple):
@@ -59,58 +46,8 @@ class Parts(NamedTuple):
   sampler: Sampler
   eval_sampler: Sampler
   update: Update
+  fresh_optimizer: Callable[[TrainState], TrainState]
   scorer: Scorer
-
-
-def load_data(
-  settings: Settings, tokenizer: Tokenizer, template: Template
-) -> Data:
-  """Reads every set named by a stage; drops prompts that are too long."""
-  notes = []
-
-  def read(names):
-    found = prompts_lib.load(names, settings.data_dir)
-    limit = settings.max_prompt_tokens
-    found, long = prompts_lib.drop_long(found, tokenizer, template, limit)
-    if long:
-      notes.append(
-        f'{found.name}: {len(long)} of {len(found) + len(long)} prompts are '
-        f'longer than MAX_PROMPT_TOKENS = {limit} and were dropped'
-      )
-    return found
-
-  mixtures = tuple(read(stage.mixture) for stage in settings.stages)
-  for mixture in mixtures:
-    config.check(
-      settings.prompts_per_step <= len(mixture),
-      'PROMPTS_PER_STEP',
-      settings.prompts_per_step,
-      f'be at most {len(mixture)}, the prompts of {mixture.name}',
-      f'try --gin.PROMPTS_PER_STEP={len(mixture)}',
-    )
-  names = dict.fromkeys(n for stage in settings.stages for n in stage.heldout)
-  heldout = {name.split('/')[0]: read((name,)) for name in names}
-  if len(heldout) < len(names):
-    raise config.ConfigError(
-      f'held-out sets {tuple(names)}: two splits of one set would share their '
-      'metrics; name one split of each'
-    )
-  _refuse_overlap(mixtures, heldout)
-  encode = lambda prompts: prompts_lib.encode(
-    prompts, tokenizer, template, settings.max_prompt_tokens
-  )
-  return Data(mixtures, heldout, encode, tuple(notes))
-
-
-def _refuse_overlap(mixtures, heldout) -> None:
-  for mixture in mixtures:
-    for name, prompts in heldout.items():
-      shared = np.intersect1d(mixture.ids, prompts.ids)
-      if len(shared):
-        raise config.ConfigError(
-          f'{name}: {len(shared)} of its prompts are trained on in '
-          f'{mixture.name}; hold out a split that no stage trains on'
-        )
 
 
 def make_device_mesh(settings: Settings) -> Mesh:
@@ -152,50 +89,36 @@ def eval_prompts(settings: Settings, mesh: Mesh) -> int:
   return max(rows // settings.eval_samples // shards, 1) * shards
 
 
-def make_scorer(
-  settings: Settings,
-  tokenizer: Tokenizer,
-  template: Template,
-  workdir: Path,
-  stack: contextlib.ExitStack,
-) -> Scorer:
-  """A scorer at the address given, or at a service of its own."""
-  address, restart = settings.reward_address, None
-  if address is None:
-    service = stack.enter_context(
-      launch_service(
-        workers=settings.reward_workers, log_path=workdir / 'reward.log'
-      )
-    )
-    address, restart = service.address, service.restart
-  client = stack.enter_context(
-    RewardClient(address, deadline_s=settings.reward_deadline, restart=restart)
-  )
-  return Scorer(client, tokenizer, template)
-
-
 class Start(NamedTuple):
   """The state before the first step, made only if it is needed.
 
   Attributes:
     like: shapes and shardings of the state.
     fresh: () -> the state.
+    carried: () -> what comes along beside the state; None if nothing does.
   """
 
   like: TrainState
   fresh: Callable[[], TrainState]
+  carried: Callable[[], initial.Carried | None]
 
 
-def make_start(source, policy, mesh, optimizer, params) -> Start:
+def make_start(settings, source, policy, mesh, optimizer, params) -> Start:
   """A start from `params`, or from `source` where they were not read yet."""
   shapes = jax.eval_shape(policy.init, jax.random.key(0))
   like = abstract_state(policy, optimizer, mesh, shapes)
 
   def fresh():
     found = initial.params(source) if params is None else params
-    return make_state(policy, optimizer, mesh, found)
+    state = make_state(policy, optimizer, mesh, found)
+    moments = settings.carry and not settings.stages[0].fresh_optimizer
+    if moments and source.checkpoint is not None:
+      opt_state = initial.optimizer_state(source, like)
+      return state.replace(opt_state=opt_state)
+    return state
 
-  return Start(like, fresh)
+  carried = lambda: initial.carried(source) if settings.carry else None
+  return Start(like, fresh, carried)
 
 
 def build(
@@ -217,7 +140,9 @@ def build(
   params = None if resumes else initial.params(source)
   # All that can be refused has been; from here on the workdir is written to.
   # The service starts in its own process while this one compiles.
-  scorer = make_scorer(settings, tokenizer, template, workdir, stack)
+  scorer = make_scorer(
+    settings, data.has_code, tokenizer, template, workdir, stack
+  )
   policy, optimizer = make_policy(decoder, mesh), settings.optimizer()
   initial.save_identity(workdir, decoder, tokenizer)
   sampling = SamplerConfig(
@@ -236,6 +161,7 @@ def build(
     temperature=settings.temperature,
     micro_batches=settings.micro_batches,
     old=as_stored if settings.updates_per_rollout > 1 else its_own,
+    importance=settings.importance,
   )
   parts = Parts(
     data=data,
@@ -246,7 +172,8 @@ def build(
     sampler=make_sampler(policy, sampling, settings.group_size, mesh),
     eval_sampler=make_sampler(policy, sampling, settings.eval_samples, mesh),
     update=update,
+    fresh_optimizer=make_fresh_optimizer(policy, optimizer, mesh),
     scorer=scorer,
   )
-  start = make_start(source, policy, mesh, optimizer, params)
+  start = make_start(settings, source, policy, mesh, optimizer, params)
   return parts, start

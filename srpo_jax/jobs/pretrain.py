@@ -39,10 +39,10 @@ from srpo_jax.train.update import make_update
 PROGRAM_PIECES = ('```python\n', 'def f(', '):\n  return ', '\n```')
 
 
-def supervised_loss(logprob_BT, logprob_old_BT, advantage_BT, mask_BT):
-  """Σ over tokens of −log π(token): maximum likelihood."""
+def supervised_loss(logprob_BT, logprob_old_BT, advantage_BT, mask_BT, totals):
+  """Mean over tokens of −log π(token): maximum likelihood."""
   del logprob_old_BT, advantage_BT
-  return -masked_sum(logprob_BT, mask_BT), {}
+  return -masked_sum(logprob_BT, mask_BT) / totals.tokens, {}
 
 
 def make_tokenizer(

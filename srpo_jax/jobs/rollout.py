@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One round of rollouts and verdicts, for training and for evaluation."""
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -77,6 +78,34 @@ def play(
     texts=texts,
     rollout_s=sampled - start,
     reward_s=time.monotonic() - sampled,
+  )
+
+
+def merge(old: Round, new: Round, place_P: np.ndarray) -> Round:
+  """The old round with the new one's groups where `place_P` is True."""
+  place_B = np.repeat(place_P, len(old.texts) // len(place_P))
+
+  def pick(ours, theirs):
+    ours, theirs = np.asarray(ours), np.asarray(theirs)
+    is_new = place_P if len(ours) == len(place_P) else place_B
+    return np.where(is_new.reshape(-1, *[1] * (ours.ndim - 1)), theirs, ours)
+
+  texts = zip(old.texts, new.texts, place_B, strict=True)
+  return Round(
+    tokens_PL=pick(old.tokens_PL, new.tokens_PL),
+    mask_PL=pick(old.mask_PL, new.mask_PL),
+    rollouts=jax.tree.map(pick, old.rollouts, new.rollouts),
+    verdict=Verdict(
+      **{
+        field.name: pick(
+          getattr(old.verdict, field.name), getattr(new.verdict, field.name)
+        )
+        for field in dataclasses.fields(Verdict)
+      }
+    ),
+    texts=[theirs if is_new else ours for ours, theirs, is_new in texts],
+    rollout_s=old.rollout_s + new.rollout_s,
+    reward_s=old.reward_s + new.reward_s,
   )
 
 

@@ -10,9 +10,15 @@ from collections.abc import Callable
 import gin
 
 from srpo_jax.core import config
+from srpo_jax.reward import items
 from srpo_jax.srpo.advantages import RewardWeights
-from srpo_jax.srpo.stages import Stage
+from srpo_jax.srpo.stages import Plateau, Stage
 from srpo_jax.train.checkpoint import CheckpointConfig
+
+FUNCTIONS = (
+  *('template', 'length_penalty', 'advantage', 'loss', 'importance'),
+  *('optimizer', 'history', 'select', 'refill'),
+)
 
 
 @gin.configurable
@@ -25,6 +31,8 @@ class Settings:
     stages: what is trained on, in order.
     init_from: Hugging Face folder, workdir or checkpoint to start from; None
       for the embedded policy.
+    carry: from a workdir or checkpoint come its ledger, its dropped prompts
+      and its optimizer's state too, not the weights alone.
     template: makes the template around a question.
     data_dir: folder with data that users bring; None to download.
     prompts_per_step: P.
@@ -36,7 +44,12 @@ class Settings:
     reward_address: of a running reward service; None starts one.
     reward_deadline: seconds that the service may stay silent.
     reward_workers: processes of a service that is started here.
+    reward_sandboxes: programs that it may run at once.
+    code_limits: what each program may use, as in docs/reward.md.
+    length_penalty: added to the reward.
+    advantage: from rewards to advantages.
     loss: the objective.
+    importance: weights between sampler and trainer.
     optimizer: makes the optimizer.
     updates_per_rollout: updates on one batch of rollouts.
     micro_batches: pieces the batch is cut into.
@@ -44,6 +57,9 @@ class Settings:
     matmul_precision: of products of float32 matrices on TPU and GPU.
     history: which prompts come back after an epoch.
     select: which of the prompts in turn are asked.
+    candidates: prompts in turn that it sees, in multiples of those it chooses.
+    refill: which groups are asked anew, of further prompts.
+    refill_rounds: how often in a step.
     eval_every: steps between evaluations.
     eval_samples: samples a problem of a held-out set.
     checkpoint: how often and how many.
@@ -53,6 +69,7 @@ class Settings:
   seed: int
   stages: tuple[Stage, ...]
   init_from: str | None
+  carry: bool
   template: Callable
   data_dir: str | None
   prompts_per_step: int
@@ -66,7 +83,12 @@ class Settings:
   reward_address: str | None
   reward_deadline: float
   reward_workers: int
+  reward_sandboxes: int
+  code_limits: dict
+  length_penalty: Callable
+  advantage: Callable
   loss: Callable
+  importance: Callable
   optimizer: Callable
   updates_per_rollout: int
   micro_batches: int
@@ -74,6 +96,9 @@ class Settings:
   matmul_precision: str
   history: Callable
   select: Callable
+  candidates: int
+  refill: Callable
+  refill_rounds: int
   eval_every: int
   eval_samples: int
   checkpoint: CheckpointConfig
@@ -85,7 +110,8 @@ class Settings:
     _check_stages(self)
     _check_mesh(self)
     _check_address(self)
-    for macro in ('history', 'select', 'template', 'loss', 'optimizer'):
+    _check_code(self)
+    for macro in FUNCTIONS:
       value = getattr(self, macro)
       remedy = f'try a reference such as --gin.{macro.upper()}=@name'
       config.check(
@@ -105,9 +131,12 @@ def _check_counts(s: Settings) -> None:
     'eval_every',
     'eval_samples',
     'reward_workers',
+    'reward_sandboxes',
+    'candidates',
   )
   for name in at_least_one:
     config.integer(name.upper(), getattr(s, name), 1)
+  config.integer('REFILL_ROUNDS', s.refill_rounds, 0)
   config.integer('CHECKPOINT_EVERY', s.checkpoint.every, 1)
   # Two: the one before must outlive the writing of the newest.
   config.integer('CHECKPOINTS_KEPT', s.checkpoint.keep, 2)
@@ -166,15 +195,43 @@ def _check_address(s: Settings) -> None:
   )
 
 
+def _check_code(s: Settings) -> None:
+  try:
+    items.check_limits(s.code_limits, 'CODE_LIMITS')
+  except (ValueError, AttributeError) as error:
+    config.check(
+      False,
+      'CODE_LIMITS',
+      s.code_limits,
+      f'be limits of a program ({error})',
+      """try --gin.CODE_LIMITS="{'cpu_s': 2.0}" """,
+    )
+
+
 def _check_stages(s: Settings) -> None:
   if not s.stages:
     raise config.ConfigError('Settings.stages is empty; name a stage')
   for stage in s.stages:
     steps, epochs = stage.until.steps, stage.until.epochs
+    # With one stage it can only be the macro; with several, say which.
+    one = len(s.stages) == 1
     if steps is not None:
-      config.integer('STEPS', steps, 1)
+      macro = 'STEPS' if one else f'{stage.name}/Until.steps'
+      config.integer(macro, steps, 1)
     if epochs is not None:
       config.integer('EPOCHS', epochs, 1)
+    plateau = stage.until.plateau
+    config.check(
+      plateau is None or isinstance(plateau, Plateau),
+      'PLATEAU',
+      plateau,
+      'be a Plateau or None',
+      'try --gin.PLATEAU=@Plateau()',
+    )
+    if plateau is not None:
+      config.integer('Plateau.window', plateau.window, 1)
+      config.integer('Plateau.patience', plateau.patience, 1)
+      config.number('Plateau.least', plateau.least, 0)
     config.check(
       steps is not None or epochs is not None,
       'STEPS',

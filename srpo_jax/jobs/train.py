@@ -7,10 +7,12 @@ A step:
   3. note the verdicts in the ledger;
   4. turn rewards into group-relative advantages;
   5. update the policy;
-  6. at the end of an epoch, history decides which prompts come back.
+  6. at the end of an epoch, history decides which prompts come back;
+  7. at the end of a stage, the next one begins.
 
-The loop owns `state`, `ledger`, `kept` and `position`: a checkpoint holds
-these and nothing else. Everything right of `=` is a function of its arguments.
+1 to 3 are jobs/asking.py, 6 and 7 jobs/advance.py. The loop owns `state`,
+`ledger`, `kept`, `rewards` and `position`: a checkpoint holds these and
+nothing else. Everything right of `=` is a function of its arguments.
 """
 
 import contextlib
@@ -23,20 +25,23 @@ import gin
 import jax
 import numpy as np
 
-from srpo_jax.core import compiles, config, keys
+from srpo_jax.core import compiles, config
 from srpo_jax.core import mesh as mesh_lib
+from srpo_jax.core.records import Batch
 from srpo_jax.data import prompts as prompts_lib
-from srpo_jax.jobs import heldout, logbook, rollout, stopping
+from srpo_jax.jobs import asking, heldout, logbook, stopping
+from srpo_jax.jobs.advance import advance
 from srpo_jax.jobs.parts import Parts, build
 from srpo_jax.jobs.settings import Settings
 from srpo_jax.reward.client import RewardUnavailable
-from srpo_jax.srpo import advantages, history
+from srpo_jax.srpo import advantages, history, stages
 from srpo_jax.train import state as state_lib
 from srpo_jax.train import tables
 from srpo_jax.train.batch import make_batch
-from srpo_jax.train.checkpoint import Checkpoints, Position, Snapshot
+from srpo_jax.train.checkpoint import Checkpoints
 from srpo_jax.train.metrics import MetricsWriter
 from srpo_jax.train.progress import Progress
+from srpo_jax.train.snapshot import Position, Snapshot
 
 
 @gin.configurable
@@ -56,11 +61,14 @@ def train(workdir: Path, *, settings: Settings = gin.REQUIRED) -> None:
     checkpoints = Checkpoints(workdir, settings.checkpoint)
     stack.callback(checkpoints.close)
     writer = stack.enter_context(MetricsWriter(workdir))
-    snapshot = resume(workdir, parts, start, checkpoints, writer)
+    snapshot = checkpoints.restore(start.like)
+    if snapshot is None:
+      snapshot = first_snapshot(workdir, settings, parts, start)
     del start  # it may hold the weights that the run came from
-    first = snapshot.position.step
-    total = logbook.total_steps(parts, settings)
-    progress = Progress(total, str(workdir), first_step=first)
+    cut_back(workdir, snapshot, writer)
+    at, mixtures = snapshot.position, parts.data.mixtures
+    total = logbook.total_steps(settings, mixtures, at)
+    progress = Progress(total, str(workdir), first_step=at.step)
     stack.enter_context(progress)
     for note in parts.data.notes:
       progress.say(note)
@@ -82,17 +90,33 @@ class Run:
   stop: stopping.Stop
 
 
-def resume(workdir, parts, start, checkpoints, writer) -> Snapshot:
-  """The newest sound checkpoint, or the start; files are cut back to it."""
-  snapshot = checkpoints.restore(start.like)
-  if snapshot is None:
-    kept, line = parts.data.mixtures[0].ids, {'step': 0, 'stage': 1, 'epoch': 1}
-    snapshot = Snapshot(start.fresh(), history.empty(), kept, Position(), line)
+def first_snapshot(workdir: Path, settings: Settings, parts, start) -> Snapshot:
+  """The snapshot before the first step, with what the run has behind it.
+
+  Raises:
+    ConfigError: the run it carries on from had dropped every prompt.
+  """
+  stage, pool = settings.stages[0], parts.data.mixtures[0].ids
+  ledger, kept = start.carried() or (history.empty(), pool)
+  kept = stages.first_kept(stage, pool, kept, ledger)
+  if not len(kept):
+    raise config.ConfigError(
+      f'INIT_FROM = {settings.init_from!r}: it had dropped every prompt of '
+      f'{stage.mixture}; try --gin.DROPPED_RETURN=True'
+    )
+  at = Position(before=int(ledger.stage.max(initial=0)))
+  for s, e in sorted(set(zip(ledger.stage, ledger.epoch, strict=True))):
+    logbook.write_ledger(workdir, ledger, int(s), int(e))
+  line = {'step': 0, 'stage_name': stage.name, **at.when}
+  return Snapshot(start.fresh(), ledger, kept, at, pending=line)
+
+
+def cut_back(workdir: Path, snapshot: Snapshot, writer: MetricsWriter) -> None:
+  """Takes back what was written after the snapshot."""
   step = snapshot.position.step
   tables.cut_back(workdir, step)
   # The line of a step whose evaluation is still to come is not there yet.
   writer.cut_back(step - bool(snapshot.pending))
-  return snapshot
 
 
 def loop(run: Run, snapshot: Snapshot) -> Snapshot:
@@ -107,16 +131,11 @@ def loop(run: Run, snapshot: Snapshot) -> Snapshot:
     snapshot = record(run, snapshot)
     while snapshot.position.stage < n_stages:
       at = snapshot.position
-      order = prompts_lib.order(
-        settings.seed, at.stage + 1, at.epoch + 1, snapshot.kept
-      )
-      batches = list(prompts_lib.batches(order, settings.prompts_per_step))
-      for ids_P, real_P in batches[at.batch :]:
-        snapshot = step(run, snapshot, ids_P, real_P, len(batches))
+      order = prompts_lib.order(settings.seed, *at.when.values(), snapshot.kept)
+      while same_epoch(snapshot.position, at):
+        snapshot = step(run, snapshot, order)
         snapshot = record(run, snapshot)
         run.checkpoints.maybe_save(snapshot)
-        if snapshot.position.stage != at.stage:
-          break
   except (stopping.Stopped, RewardUnavailable) as reason:
     run.checkpoints.save_once(snapshot)
     raise config.Interrupted(
@@ -127,59 +146,63 @@ def loop(run: Run, snapshot: Snapshot) -> Snapshot:
   return snapshot
 
 
-def step(
-  run: Run,
-  snapshot: Snapshot,
-  ids_P: np.ndarray,
-  real_P: np.ndarray,
-  n_batches: int,
-) -> Snapshot:
-  """One step of the algorithm (the module docstring numbers its parts)."""
-  settings, parts, start = run.settings, run.parts, time.monotonic()
-  state, ledger, position = snapshot.state, snapshot.ledger, snapshot.position
-  when = {'stage': position.stage + 1, 'epoch': position.epoch + 1}
-  counters = (*when.values(), position.batch)
-  select_rng = keys.host_rng(settings.seed, 'history', *counters)
-  ids_P, real_P = select(settings, ledger, ids_P, real_P, select_rng)
-  prompts = parts.data.mixtures[position.stage].take(ids_P)
+def same_epoch(one: Position, other: Position) -> bool:
+  """True if both are in the same epoch of the same stage."""
+  return (one.stage, one.epoch) == (other.stage, other.epoch)
 
-  key = keys.purpose_key(settings.seed, 'train', *when.values())
-  played = rollout.play(
-    parts, parts.sampler, state.params, prompts, real_P, key, run.stop.check
+
+def step(run: Run, snapshot: Snapshot, order: np.ndarray) -> Snapshot:
+  """One step of the algorithm (the module docstring numbers its parts)."""
+  start = time.monotonic()
+  asked = asking.ask(run, snapshot, order)
+  reward_PG = reward(run.settings, asked.groups)
+  advantage_PG = run.settings.advantage(
+    reward_PG, ~asked.groups.played.ended_PG
   )
-  number = position.step + 1
-  ledger = history.append(
-    ledger,
-    ids_P,
-    real_P,
-    played.verdict,
-    played.length_PG,
-    played.ended_PG,
-    **when,
-    step=number,
-  )
-  reward_PG = advantages.reward(played.verdict, settings.reward_weights)
-  advantage_PG = advantages.group_relative(reward_PG, ~played.ended_PG)
 
   updating = time.monotonic()
-  batch = make_batch(
+  batch = to_batch(asked.groups, advantage_PG)
+  state, learned = update(run, snapshot.state, batch)
+  update_s = time.monotonic() - updating
+
+  scored = [logbook.Scored(asked.groups, reward_PG, advantage_PG)]
+  for groups in asked.replaced:
+    scored.append(logbook.unused(groups, reward(run.settings, groups)))
+  rows = logbook.rollout_table(run, snapshot.position, scored)
+  numbers = logbook.numbers(run, snapshot, scored, rows)
+  new = dataclasses.replace(
+    snapshot,
+    state=state,
+    ledger=asked.ledger,
+    rewards=np.append(snapshot.rewards, numbers['reward/mean']),
+  )
+  new = advance(run, new, asked.taken, ends_epoch=asked.taken == len(order))
+  logbook.write_tables(run, snapshot, new, rows)
+  real_B = np.repeat(asked.groups.real_P, run.settings.group_size)
+  tokens = {'tokens/train': int(batch.segment_BT[real_B].sum())}
+  numbers = {**numbers, **learned, **tokens}
+  step_s = time.monotonic() - start
+  times = logbook.times(numbers, asked.groups.played, update_s, step_s)
+  return dataclasses.replace(new, pending={**numbers, **times})
+
+
+def reward(settings: Settings, groups: asking.Groups) -> np.ndarray:
+  """Rewards [P, G], the length penalty in them; NaN where not judged."""
+  verdict, length_PG = groups.played.verdict, groups.played.length_PG
+  reward_PG = advantages.reward(verdict, settings.reward_weights)
+  return reward_PG + settings.length_penalty(length_PG)
+
+
+def to_batch(groups: asking.Groups, advantage_PG: np.ndarray) -> Batch:
+  """What the update reads."""
+  played, real_P = groups.played, groups.real_P
+  return make_batch(
     played.tokens_PL,
     played.mask_PL,
     played.rollouts,
     advantage_PG,
     played.verdict.judged_PG & real_P[:, None],
   )
-  state, learned = update(run, state, batch)
-  update_s = time.monotonic() - updating
-
-  kept, position = advance(run, snapshot, ledger, n_batches)
-  scored = logbook.Scored(prompts, real_P, played, reward_PG, advantage_PG)
-  new = Snapshot(state, ledger, kept, position)
-  rows = logbook.rollout_table(run, snapshot.position, scored)
-  logbook.write_tables(run, snapshot, new, rows)
-  numbers = logbook.numbers(run, snapshot, scored, rows, batch, learned)
-  times = logbook.times(numbers, played, update_s, time.monotonic() - start)
-  return dataclasses.replace(new, pending={**numbers, **times})
 
 
 def record(run: Run, snapshot: Snapshot) -> Snapshot:
@@ -188,8 +211,8 @@ def record(run: Run, snapshot: Snapshot) -> Snapshot:
     return snapshot
   run.stop.check()
   at, evals = snapshot.position, {}
-  finished = at.stage == len(run.settings.stages)
-  if finished or at.step % run.settings.eval_every == 0:
+  # At 0 a stage begins: the one before, if there was any, has just ended.
+  if at.stage_step == 0 or at.step % run.settings.eval_every == 0:
     evals = heldout.evaluate(
       run.parts,
       run.settings,
@@ -198,18 +221,13 @@ def record(run: Run, snapshot: Snapshot) -> Snapshot:
       at.step,
       run.stop.check,
     )
+  if at.stage_step == 0:
+    mixtures = run.parts.data.mixtures
+    run.progress.expect(logbook.total_steps(run.settings, mixtures, at))
   line = {**snapshot.pending, **evals}
   run.writer.write(line)
   run.progress.step(line)
   return dataclasses.replace(snapshot, pending={})
-
-
-def select(settings, ledger, ids_P, real_P, rng):
-  """The per-step seam; what it leaves out becomes padding."""
-  chosen = settings.select(ledger, ids_P[real_P], rng)
-  missing = len(ids_P) - len(chosen)
-  filler = np.repeat(ids_P[-1:], missing)
-  return np.concatenate([chosen, filler]), np.arange(len(ids_P)) < len(chosen)
 
 
 def update(run: Run, state, batch):
@@ -221,28 +239,6 @@ def update(run: Run, state, batch):
   for _ in range(settings.updates_per_rollout):
     state, metrics = functions.apply(state, batch)
   return state, {k: float(v) for k, v in jax.device_get(metrics).items()}
-
-
-def advance(
-  run: Run, snapshot: Snapshot, ledger: history.Ledger, n_batches: int
-) -> tuple[np.ndarray, Position]:
-  """`kept` and the position after a step: next batch, epoch or stage."""
-  at, kept = snapshot.position, snapshot.kept
-  at = dataclasses.replace(
-    at, step=at.step + 1, stage_step=at.stage_step + 1, batch=at.batch + 1
-  )
-  if at.batch == n_batches:
-    of_epoch = ledger.of(at.stage + 1, at.epoch + 1)
-    counters = (at.stage + 1, at.epoch + 1)
-    rng = keys.host_rng(run.settings.seed, 'history', *counters)
-    kept = run.settings.history(kept, of_epoch, rng)
-    at = dataclasses.replace(at, epoch=at.epoch + 1, batch=0)
-  until = run.settings.stages[at.stage].until
-  if until.reached(at.stage_step, at.epoch) or not len(kept):
-    at = Position(step=at.step, stage=at.stage + 1)
-    if at.stage < len(run.settings.stages):
-      kept = run.parts.data.mixtures[at.stage].ids
-  return kept, at
 
 
 def finish(workdir: Path, snapshot: Snapshot, seconds: float) -> None:

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """History: the ledger of every judged group, and what it decides.
 
-Two seams. Per epoch, `keep_*(kept, ledger, key) -> kept`: which prompts come
-back next epoch; the paper's rule is `keep_unsolved`. Per step,
-`select(ledger, ids, key) -> ids`: which of the ids in turn are asked now; the
-paper asks them as they come. A filter is a pure function: bind your own in
-gin (`--gin.HISTORY=@my_filter`).
+Three seams, each a pure function that gin binds; a function of your own too
+(docs/options.md):
+
+- per epoch, `keep(kept, pool, ledger, rng) -> kept`: which prompts come back
+  next epoch. The paper's rule is `keep_unsolved`; more in history_keep.py.
+- per step, `select(ledger, candidates, count, rng) -> ids`: which prompts in
+  turn are asked now. The paper asks them `as_they_come`; more in
+  history_select.py.
+- inside a step, `refill(verdict, real_P) -> again_P`: which places are asked
+  anew with further prompts (history_refill.py). The paper does not refill.
 """
 
 import dataclasses
@@ -49,6 +54,10 @@ class Ledger:
   def of(self, stage: int, epoch: int) -> 'Ledger':
     """The rows of one epoch of one stage."""
     return self.where((self.stage == stage) & (self.epoch == epoch))
+
+  def newest(self) -> 'Ledger':
+    """The rows of the newest epoch; of a ledger of one stage."""
+    return self.where(self.epoch == self.epoch.max(initial=0))
 
   def columns(self) -> dict[str, np.ndarray]:
     """Name -> column, in the order above."""
@@ -107,7 +116,10 @@ def append(
 
 
 def keep_unsolved(
-  kept: np.ndarray, ledger: Ledger, rng: np.random.Generator
+  kept: np.ndarray,
+  pool: np.ndarray,
+  ledger: Ledger,
+  rng: np.random.Generator,
 ) -> np.ndarray:
   """The paper's rule: a prompt leaves iff all its rollouts were correct.
 
@@ -118,29 +130,51 @@ def keep_unsolved(
 
   Args:
     kept: ids this epoch was built from.
-    ledger: rows of this epoch.
+    pool: all ids of the stage, of which `kept` are some; a filter may bring
+      back what was dropped, this one does not.
+    ledger: rows of this stage; those of the newest epoch count here.
     rng: unused here; a filter may draw from it.
   """
-  del rng
-  asked_n = ledger.statuses.sum(axis=1)
-  solved_n = (ledger.correct == asked_n) & (asked_n > 0)
+  del pool, rng
+  epoch = ledger.newest()
+  solved_n = is_solved(epoch)
   # Asked twice in an epoch, it leaves only if it was solved both times.
-  unsolved = ledger.prompt[~solved_n]
-  solved = np.setdiff1d(ledger.prompt[solved_n], unsolved)
+  unsolved = epoch.prompt[~solved_n]
+  solved = np.setdiff1d(epoch.prompt[solved_n], unsolved)
   return kept[~np.isin(kept, solved)]
 
 
+def is_solved(ledger: Ledger) -> np.ndarray:
+  """True for the rows whose every rollout was judged and correct, [n]."""
+  asked_n = ledger.statuses.sum(axis=1)
+  return (ledger.correct == asked_n) & (asked_n > 0)
+
+
 def keep_all(
-  kept: np.ndarray, ledger: Ledger, rng: np.random.Generator
+  kept: np.ndarray,
+  pool: np.ndarray,
+  ledger: Ledger,
+  rng: np.random.Generator,
 ) -> np.ndarray:
   """No history: every prompt comes back every epoch (GRPO)."""
-  del ledger, rng
+  del pool, ledger, rng
   return kept
 
 
 def as_they_come(
-  ledger: Ledger, ids_P: np.ndarray, rng: np.random.Generator
+  ledger: Ledger,
+  candidates: np.ndarray,
+  count: int,
+  rng: np.random.Generator,
 ) -> np.ndarray:
-  """Asks every prompt in turn: SRPO does not choose inside an epoch."""
+  """The next `count` prompts in turn: SRPO does not choose inside an epoch.
+
+  Args:
+    ledger: rows of the whole run so far.
+    candidates: ids in turn, each once.
+    count: at most so many are asked; what is not asked is passed over in this
+      epoch.
+    rng: unused here; a rule may draw from it.
+  """
   del ledger, rng
-  return ids_P
+  return candidates[:count]

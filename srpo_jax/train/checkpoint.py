@@ -2,9 +2,10 @@
 """Checkpoints of everything that a run is, through Orbax, asynchronously.
 
 A checkpoint is the training state, the ledger, the ids this epoch was built
-from (`kept`) and the position. Beside it stands a manifest with the digest of
-every file, written last: a checkpoint without one was never finished, one
-whose files differ from it is damaged, and restoring goes to the one before.
+from (`kept`), the rewards of the stage and the position. Beside it stands a
+manifest with the digest of every file, written last: a checkpoint without one
+was never finished, one whose files differ from it is damaged, and restoring
+goes to the one before.
 """
 
 import dataclasses
@@ -21,48 +22,10 @@ import orbax.checkpoint as ocp
 
 from srpo_jax.core.config import ConfigError
 from srpo_jax.srpo.history import Ledger
+from srpo_jax.train.snapshot import Position, Snapshot
 from srpo_jax.train.state import TrainState
 
 UNFINISHED = 'it was never finished'
-
-
-@dataclasses.dataclass(frozen=True)
-class Position:
-  """Where a run stands, after `step` updates.
-
-  Attributes:
-    step: updates made in the run.
-    stage: index of the stage.
-    stage_step: updates made in this stage.
-    epoch: passes completed in this stage.
-    batch: batches done in the running epoch.
-  """
-
-  step: int = 0
-  stage: int = 0
-  stage_step: int = 0
-  epoch: int = 0
-  batch: int = 0
-
-
-@dataclasses.dataclass(frozen=True)
-class Snapshot:
-  """What a checkpoint holds: all that the loop owns.
-
-  Attributes:
-    state: step, parameters, optimizer state.
-    ledger: every group asked so far.
-    kept: ids that the running epoch was built from.
-    position: where the run stands.
-    pending: numbers of the last step whose line is not written yet, because
-      its evaluation is still to come; empty once it is.
-  """
-
-  state: TrainState
-  ledger: Ledger
-  kept: np.ndarray
-  position: Position
-  pending: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +60,8 @@ class Checkpoints:
     """Starts a checkpoint; it is written while training goes on."""
     self.wait()
     step = snapshot.position.step
-    arrays = {'kept': snapshot.kept, **snapshot.ledger.columns()}
+    own = {'kept': snapshot.kept, 'rewards': snapshot.rewards}
+    arrays = {**own, **snapshot.ledger.columns()}
     position = {
       'position': dataclasses.asdict(snapshot.position),
       'pending': snapshot.pending,
@@ -190,12 +154,11 @@ class Checkpoints:
         position=ocp.args.JsonRestore(),
       ),
     )
-    arrays = _unpad({k: np.asarray(v) for k, v in restored.history.items()})
-    kept = arrays.pop('kept')
+    own, ledger = split_history(restored.history)
     return Snapshot(
       state=restored.state,
-      ledger=Ledger(**arrays),
-      kept=kept,
+      ledger=ledger,
+      **own,
       position=Position(**restored.position['position']),
       pending=restored.position['pending'],
     )
@@ -214,6 +177,15 @@ class Checkpoints:
     for path in self._folder.glob('*.sha256.json'):
       if int(path.name.split('.')[0]) not in steps:
         path.unlink()
+
+
+def split_history(
+  restored: dict[str, np.ndarray],
+) -> tuple[dict[str, np.ndarray], Ledger]:
+  """`kept` and `rewards`, and the ledger, of a checkpoint's history."""
+  arrays = _unpad({k: np.asarray(v) for k, v in restored.items()})
+  own = {name: arrays.pop(name) for name in ('kept', 'rewards')}
+  return own, Ledger(**arrays)
 
 
 def manifest(folder: Path, step: int) -> Path:

@@ -29,7 +29,11 @@ TIME_PREFIXES = ('time/', 'speed/')
 # held-out set, <status> one of core.records.STATUSES. Shares are in [0, 1].
 METRICS: dict[str, str] = {
   'step': 'Updates done so far; 0 is the policy before the first one.',
-  'stage': 'Number of the stage, from 1.',
+  'stage': (
+    'Number of the stage, from 1; a run that carries the ledger of another '
+    'counts on from there.'
+  ),
+  'stage_name': 'Its name, a text.',
   'epoch': "Number of the pass over the stage's kept prompts.",
   'reward/mean': 'Mean reward of the judged rollouts.',
   'accuracy/<domain>': 'Share of the judged rollouts that are correct.',
@@ -38,12 +42,16 @@ METRICS: dict[str, str] = {
   'response_length/mean': 'Mean length of a response, in tokens.',
   'response_length/<domain>': 'The same for one domain, in tokens.',
   'truncated/share': 'Share of the rollouts cut off at the length limit.',
-  'groups/all_correct': 'Share of the groups with every rollout correct.',
-  'groups/all_wrong': 'Share of the groups with no rollout correct.',
-  'groups/effective': 'Share of the groups with an advantage other than 0.',
+  'groups/all_correct': (
+    'Share of the groups that the update read with every rollout correct.'
+  ),
+  'groups/all_wrong': 'Share of them with no rollout correct.',
+  'groups/effective': 'Share of them with an advantage other than 0.',
   'history/kept': 'Prompts that this epoch was built from, a count.',
   'history/dropped': 'Prompts of the stage dropped so far, a count.',
   'history/selected': 'Prompts of the step that were sampled, a count.',
+  'refill/rounds': 'Further rounds that the step played, a count.',
+  'refill/rollouts': 'Rollouts that it replaced by those, a count.',
   'loss': 'The objective that the update descends, mean over tokens.',
   'grad_norm': 'Norm of the gradient before clipping.',
   'entropy': 'Mean entropy of the next-token distribution, in nats.',
@@ -109,7 +117,7 @@ class MetricsWriter:
     self._last_step = step
     self._purge_step = step + 1
 
-  def write(self, metrics: Mapping[str, float]) -> None:
+  def write(self, metrics: Mapping[str, float | str]) -> None:
     """Writes one step; on return its line is on the disk.
 
     Args:
@@ -139,7 +147,9 @@ class MetricsWriter:
       self._board.close()
     self._board = None
 
-  def _write_board(self, step: int, values: Mapping[str, float | None]) -> None:
+  def _write_board(
+    self, step: int, values: Mapping[str, float | str | None]
+  ) -> None:
     """The same numbers for TensorBoard; what was cut back is hidden."""
     if self._board is None:
       # Here, because it is slow to import and only the trainer needs it.
@@ -155,13 +165,13 @@ class MetricsWriter:
         filename_suffix=f'.{count:04d}',
       )
     for name, value in values.items():
-      if value is not None and name != 'step':
+      if isinstance(value, int | float) and name != 'step':
         # TensorBoard knows no '@'.
         self._board.add_scalar(name.replace('@', '_at_'), value, step)
     self._board.flush()
 
 
-def to_line(metrics: Mapping[str, float]) -> str:
+def to_line(metrics: Mapping[str, float | str]) -> str:
   """One line of metrics.jsonl, its names in the order of METRICS."""
   if 'step' not in metrics:
     raise ValueError(f'metrics without a step: {sorted(metrics)}')
@@ -244,8 +254,13 @@ def _place(name: str) -> int:
   )
 
 
-def _number(value: float | np.ndarray) -> int | float | None:
-  """A Python number of a scalar on the host or the device; None for NaN."""
+def _number(value: float | str | np.ndarray) -> int | float | str | None:
+  """A Python number of a scalar on the host or the device; None for NaN.
+
+  A text stays what it is.
+  """
+  if isinstance(value, str):
+    return value
   scalar = np.asarray(value)
   if scalar.shape:
     raise ValueError(f'a metric is one number, not an array {scalar.shape}')

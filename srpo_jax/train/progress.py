@@ -74,6 +74,7 @@ class Progress:
     self._start = clock()
     self._marks = collections.deque(maxlen=WINDOW + 1)
     self._metrics: dict[str, float] = {}
+    self._stage_name = ''
     self._rewards: list[float] = []
     self._evals: dict[str, list[float]] = {}
     self._lines = 0
@@ -96,14 +97,23 @@ class Progress:
       self._live.stop()
     self._live = None
 
-  def step(self, metrics: Mapping[str, float]) -> None:
+  def expect(self, total_steps: int) -> None:
+    """Corrects the step at which the run ends: a stage ended early."""
+    self._total_steps = total_steps
+
+  def step(self, metrics: Mapping[str, float | str]) -> None:
     """Takes the numbers of a finished step and shows them."""
     self._step = int(metrics['step'])
     if self._step > self._first_step:
       # The first step compiles, and would spoil the average: its end is the
       # first mark. The evaluation before it is none.
       self._marks.append((self._step, self._clock()))
-    self._metrics = {name: _number(value) for name, value in metrics.items()}
+    self._stage_name = metrics.get('stage_name', self._stage_name)
+    self._metrics = {
+      name: _number(value)
+      for name, value in metrics.items()
+      if name != 'stage_name'
+    }
     if 'reward/mean' in self._metrics:
       self._rewards.append(self._metrics['reward/mean'])
     evaluated = self._take_evals()
@@ -174,7 +184,8 @@ class Progress:
   def _pairs(self) -> Iterable[tuple[str, str]]:
     """Names and values in reading order."""
     get = self._get
-    yield 'stage', count_text(get('stage'))
+    stage = count_text(get('stage'))
+    yield 'stage', f'{stage} {self._stage_name}'.rstrip()
     yield 'epoch', count_text(get('epoch'))
     yield 'prompts kept', count_text(get('history/kept'))
     yield 'reward', decimal_text(get('reward/mean'), 3)

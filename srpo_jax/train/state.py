@@ -2,6 +2,7 @@
 """The training state: step, parameters, optimizer state, all on the mesh."""
 
 import hashlib
+from collections.abc import Callable
 
 import flax.struct
 import jax
@@ -81,6 +82,18 @@ def make_state(
 
   placed = jax.device_put(params, shardings.params)
   return jax.jit(build, out_shardings=shardings)(placed)
+
+
+def make_fresh_optimizer(
+  policy: Policy, optimizer: optax.GradientTransformation, mesh: Mesh
+) -> Callable[[TrainState], TrainState]:
+  """state -> the same step and parameters, the optimizer as at its start."""
+
+  def fresh(state: TrainState) -> TrainState:
+    made = make_state(policy, optimizer, mesh, state.params)
+    return state.replace(opt_state=made.opt_state)
+
+  return fresh
 
 
 def init_params(policy: Policy, mesh: Mesh, key: jax.Array) -> Params:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The update: gradient of the loss over micro-batches, then the optimizer.
 
-The loss is a sum over tokens divided by the tokens of the whole batch, known
-before the first micro-batch, so cutting the batch changes nothing but memory.
+A loss divides its sums by totals of the whole batch, known before the first
+micro-batch, so cutting the batch changes nothing but memory.
 """
 
 from collections.abc import Callable
@@ -17,10 +17,11 @@ from srpo_jax.core import mesh as mesh_lib
 from srpo_jax.core.masked import masked_sum
 from srpo_jax.core.records import Batch
 from srpo_jax.policy.policy import Policy
-from srpo_jax.srpo.loss import mismatch_kl
+from srpo_jax.srpo.importance import no_weights
+from srpo_jax.srpo.loss import mismatch_kl, totals_of
 from srpo_jax.train.state import TrainState
 
-# (logprob_BT, logprob_old_BT, advantage_BT, mask_BT) -> sum, named sums.
+# (logprob_BT, logprob_old_BT, advantage_BT, mask_BT, totals) -> part, sums.
 Loss = Callable[..., tuple[jax.Array, dict[str, jax.Array]]]
 
 
@@ -60,6 +61,7 @@ def make_update(
   temperature: float = 1.0,
   micro_batches: int = 1,
   old: Callable = its_own,
+  importance: Callable = no_weights,
 ) -> Update:
   """The update of a policy under a loss.
 
@@ -67,8 +69,11 @@ def make_update(
     temperature: of the log-probabilities; the sampler's.
     micro_batches: pieces the batch is cut into, one after another.
     old: `its_own` or `as_stored`.
+    importance: weights between sampler and trainer (srpo/importance.py).
   """
-  gradient = _make_gradient(policy, loss, mesh, temperature, micro_batches, old)
+  gradient = _make_gradient(
+    policy, loss, mesh, temperature, micro_batches, old, importance
+  )
 
   def apply(state: TrainState, batch: Batch):
     value, grads, metrics = gradient(state.params, batch)
@@ -96,33 +101,37 @@ def _logprobs(policy, params, batch, temperature):
   )
 
 
-def _make_gradient(policy, loss, mesh, temperature, micro_batches, old):
-  def objective(params, batch, n_tokens):
+def _make_gradient(
+  policy, loss, mesh, temperature, micro_batches, old, importance
+):
+  def objective(params, batch, totals):
     logprob_BT, entropy_BT = _logprobs(policy, params, batch, temperature)
     mask_BT = batch.mask_BT
     advantage_BT = jnp.broadcast_to(batch.advantage_B[:, None], mask_BT.shape)
     old_BT = old(logprob_BT, batch.logprob_old_BT)
-    value, sums = loss(logprob_BT, old_BT, advantage_BT, mask_BT)
+    rollout_BT = batch.logprob_rollout_BT
+    advantage_BT = advantage_BT * importance(old_BT, rollout_BT, mask_BT)
+    value, sums = loss(logprob_BT, old_BT, advantage_BT, mask_BT, totals)
     sums = {
       **sums,
       'entropy': masked_sum(entropy_BT, mask_BT),
-      'mismatch/kl': mismatch_kl(logprob_BT, batch.logprob_rollout_BT, mask_BT),
+      'mismatch/kl': mismatch_kl(logprob_BT, rollout_BT, mask_BT),
     }
-    means = jax.tree.map(lambda x: x / n_tokens, sums)
-    return value / n_tokens, means
+    means = jax.tree.map(lambda x: x / totals.tokens, sums)
+    return value, means
 
   def gradient(params, batch: Batch):
-    n_tokens = jnp.maximum(jnp.sum(batch.mask_BT), 1).astype(jnp.float32)
+    totals = totals_of(batch.mask_BT)
     of_part = jax.value_and_grad(objective, has_aux=True)
 
     def add(total, part):
-      (value, means), grads = of_part(params, part, n_tokens)
+      (value, means), grads = of_part(params, part, totals)
       new = (value, means, grads)
       return jax.tree.map(jnp.add, total, new), None
 
     parts = _cut(mesh, batch, micro_batches)
     first = jax.tree.map(lambda x: x[0], parts)
-    shapes = jax.eval_shape(of_part, params, first, n_tokens)
+    shapes = jax.eval_shape(of_part, params, first, totals)
     (value, means), grads = shapes
     zeros = jax.tree.map(
       lambda s: jnp.zeros(s.shape, s.dtype), (value, means, grads)

@@ -47,7 +47,11 @@ def response_texts(tokenizer: Tokenizer, rollouts: Rollouts) -> list[str]:
 
 
 def reward_item(
-  prompt: Prompt, response: str, template: Template, name: str
+  prompt: Prompt,
+  response: str,
+  template: Template,
+  name: str,
+  code_limits: dict | None = None,
 ) -> dict:
   """One item of POST /v1/score (DESIGN.md section 6)."""
   item = {
@@ -58,6 +62,8 @@ def reward_item(
     'match': prompt.match,
     'opened_think': template.opened_think,
   }
+  if prompt.domain == 'code' and code_limits:
+    item['limits'] = code_limits
   return item if prompt.tests is None else {**item, 'tests': prompt.tests}
 
 
@@ -77,14 +83,25 @@ class _Sent(NamedTuple):
 
 
 class Scorer:
-  """Collects a step's groups and their verdicts."""
+  """Collects a step's groups and their verdicts.
+
+  Args:
+    client: asks the reward service.
+    tokenizer, template: of the responses.
+    code_limits: what each program may use; None leaves it to the service.
+  """
 
   def __init__(
-    self, client: RewardClient, tokenizer: Tokenizer, template: Template
+    self,
+    client: RewardClient,
+    tokenizer: Tokenizer,
+    template: Template,
+    code_limits: dict | None = None,
   ):
     self._client = client
     self._tokenizer = tokenizer
     self._template = template
+    self._code_limits = code_limits
     self._pending: list[_Sent] = []
 
   def submit(
@@ -106,7 +123,9 @@ class Scorer:
     place_B = index_p[rollouts.prompt_B]
     asked_B = real_P[place_B]
     items = [
-      reward_item(prompts[p], texts[row], self._template, f'{p}/{g}')
+      reward_item(
+        prompts[p], texts[row], self._template, f'{p}/{g}', self._code_limits
+      )
       for row, (p, g) in enumerate(
         zip(place_B.tolist(), rollouts.sample_B.tolist(), strict=True)
       )
@@ -171,9 +190,8 @@ def make_verdict(results: Sequence[dict], n_prompts: int) -> Verdict:
   )
 
 
-def status_shares(verdict: Verdict, real_P: np.ndarray) -> dict[str, float]:
-  """'verdict/<status>' -> share of the rollouts of real prompts."""
-  status = verdict.status_PG[real_P]
+def status_shares(status: np.ndarray) -> dict[str, float]:
+  """'verdict/<status>' -> share of the rollouts that have it."""
   return {
     f'verdict/{name}': float((status == name).sum() / max(status.size, 1))
     for name in STATUSES

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Small real runs: the shipped policy and prompts, short and narrow."""
 
+import json
 import os
 import signal
 import subprocess
@@ -103,3 +104,98 @@ def whole_run(tmp_path_factory) -> Path:
   done = Runner().run(workdir)
   assert done.returncode == 0, done.stdout + done.stderr
   return workdir
+
+
+# Smaller still, for runs of which a test needs many.
+TINY = {
+  'STEPS': 4,
+  'PROMPTS_PER_STEP': 8,
+  'GROUP_SIZE': 4,
+  'MAX_PROMPT_TOKENS': 6,
+  'MAX_NEW_TOKENS': 16,
+  'EVAL_EVERY': 50,
+  'EVAL_SAMPLES': 1,
+  'CHECKPOINT_EVERY': 1,
+  'REWARD_WORKERS': 1,
+}
+
+# Kills itself at the line of a step: 'before' it is written or 'after'.
+KILLED = """
+import os, signal, sys
+from srpo_jax import main
+from srpo_jax.train.metrics import MetricsWriter
+
+step, when, write = int(sys.argv[1]), sys.argv[2], MetricsWriter.write
+
+def spy(self, line):
+  if (line['step'], when) == (step, 'before'):
+    os.kill(os.getpid(), signal.SIGKILL)
+  write(self, line)
+  if (line['step'], when) == (step, 'after'):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+MetricsWriter.write = spy
+sys.exit(main.main(sys.argv[3:]))
+"""
+
+
+def _metrics(workdir: Path) -> list[dict]:
+  """Every line, without times and speeds."""
+  lines = map(json.loads, (workdir / 'metrics.jsonl').read_text().splitlines())
+  times = ('time/', 'speed/')
+  return [
+    {k: v for k, v in line.items() if not k.startswith(times)} for line in lines
+  ]
+
+
+def _result(workdir: Path) -> dict:
+  """What two runs that are the same have alike: weights, numbers, tables."""
+  files = sorted(workdir.rglob('*.parquet'))
+  done = json.loads((workdir / 'done.json').read_text())
+  return {
+    'fingerprint': done['fingerprint'],
+    'metrics': _metrics(workdir),
+    # Equal columns give equal bytes.
+    **{str(p.relative_to(workdir)): p.read_bytes() for p in files},
+  }
+
+
+@pytest.fixture(scope='session')
+def tiny(tmp_path_factory):
+  """Runs gin files in a workdir, killed at a step if asked to.
+
+  The runs share a cache of compiled programs: each would compile the same.
+  """
+  settings = {
+    'JAX_COMPILATION_CACHE_DIR': str(tmp_path_factory.mktemp('compiled')),
+    'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
+    'JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES': '0',
+  }
+
+  def run(gin_files: str, workdir: Path, killed=None, **given):
+    flags = [f'--gin.{name}={v}' for name, v in {**TINY, **given}.items()]
+    files = [f'--gin_file={name}' for name in gin_files.split()]
+    flags = [*files, f'--workdir={workdir}', *flags]
+    main = ['-m', 'srpo_jax.main'] if killed is None else ['-c', KILLED]
+    at = [] if killed is None else [str(killed[0]), killed[1]]
+    return subprocess.run(
+      [sys.executable, *main, *at, *flags],
+      env=environment(**settings),
+      capture_output=True,
+      text=True,
+      check=False,
+    )
+
+  return run
+
+
+@pytest.fixture(scope='session')
+def metrics():
+  """workdir -> its lines, without times and speeds."""
+  return _metrics
+
+
+@pytest.fixture(scope='session')
+def result():
+  """workdir -> what two runs that are the same have alike."""
+  return _result

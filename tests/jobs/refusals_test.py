@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is wrong is one clear line and exit status 2, before any compiling."""
 
+import concurrent.futures
 import shutil
 
 import jax
@@ -8,7 +9,7 @@ import pytest
 
 from srpo_jax import main
 from srpo_jax.data import prompts
-from srpo_jax.jobs import parts
+from srpo_jax.jobs import parts, scoring
 
 
 @pytest.fixture
@@ -19,12 +20,12 @@ def refuse(tmp_path, capsys, monkeypatch):
     raise AssertionError('a device was used before the refusal')
 
   monkeypatch.setattr(parts, 'make_state', no_device_work)
-  monkeypatch.setattr(parts, 'launch_service', no_device_work)
+  monkeypatch.setattr(scoring, 'launch_service', no_device_work)
 
-  def run(*overrides: str) -> str:
+  def run(*overrides: str, gin_file: str = 'stage1.gin') -> str:
     flags = [f'--gin.{o}' for o in overrides]
     workdir = f'--workdir={tmp_path}/run'
-    status = main.main(['--gin_file=stage1.gin', workdir, *flags])
+    status = main.main([f'--gin_file={gin_file}', workdir, *flags])
     said = capsys.readouterr()
     assert status == 2, said.err
     lines = said.err.strip().splitlines()
@@ -52,6 +53,18 @@ def refuse(tmp_path, capsys, monkeypatch):
     ('TOP_P=1.5', 'TOP_P = 1.5, but it must be a number from 0 to 1'),
     ('COMPUTE_DTYPE=float8', "COMPUTE_DTYPE = 'float8', but it must be one"),
     ('HISTORY=3', 'HISTORY = 3, but it must be a function'),
+    ('REFILL=3', 'REFILL = 3, but it must be a function'),
+    ('LOSS=3', 'LOSS = 3, but it must be a function'),
+    ('ADVANTAGE=mean', "ADVANTAGE = 'mean', but it must be a function"),
+    ('CANDIDATES=0', 'CANDIDATES = 0, but it must be an integer, at least 1'),
+    ('REFILL_ROUNDS=-1', 'REFILL_ROUNDS = -1, but it must be an integer'),
+    ('PLATEAU=5', 'PLATEAU = 5, but it must be a Plateau or None'),
+    (
+      "CODE_LIMITS={'cpu_s': 0}",
+      "CODE_LIMITS = {'cpu_s': 0}, but it must be limits of a program (CODE",
+    ),
+    ('CODE_LIMITS=2', 'CODE_LIMITS = 2, but it must be limits of a program'),
+    ('REWARD_SANDBOXES=0', 'REWARD_SANDBOXES = 0, but it must be an integer'),
     ('MESH=(3,1,1)', 'MESH = (3, 1, 1) does not fit the'),
     ('MESH=(1,1)', 'MESH = (1, 1), but it must be three counts'),
     ('INIT_FROM=nowhere', "INIT_FROM = 'nowhere': neither a Hugging Face"),
@@ -101,6 +114,36 @@ def test_a_policy_without_weights(refuse, tmp_path):
   assert 'model.safetensors: cannot be read' in refuse(
     f'INIT_FROM={tmp_path}/policy'
   )
+
+
+class NoSandbox:
+  """A reward service without a sandbox, and its client."""
+
+  address, restart = 'http://127.0.0.1:9', None
+
+  def __init__(self, *_, **__):
+    self.asked = []
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, *_):
+    pass
+
+  def submit(self, items):
+    assert [item['domain'] for item in items] == ['code']
+    future = concurrent.futures.Future()
+    future.set_result([{'status': 'sandbox_error', 'detail': 'no bwrap here'}])
+    return future
+
+
+@pytest.mark.parametrize('gin_file', ['stage2.gin', 'srpo.gin'])
+def test_code_without_a_sandbox(refuse, monkeypatch, gin_file):
+  monkeypatch.setattr(scoring, 'launch_service', NoSandbox)
+  monkeypatch.setattr(scoring, 'RewardClient', NoSandbox)
+  line = refuse(gin_file=gin_file)
+  assert 'cannot run programs: sandbox_error (no bwrap here)' in line
+  assert '--gin.REWARD_ADDRESS' in line
 
 
 def test_a_refused_start_may_be_corrected(refuse, tmp_path):

@@ -1,75 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The loop's own decisions, and that nothing compiles twice."""
+"""Small runs in this process: nothing compiles twice, and what may change."""
 
-import types
+import json
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from srpo_jax import main
 from srpo_jax.core import compiles
-from srpo_jax.jobs import heldout, initial, train
-from srpo_jax.srpo import history
-from srpo_jax.srpo.stages import Stage, Until
-from srpo_jax.study import read as study_read
-from srpo_jax.train.checkpoint import Position, Snapshot
+from srpo_jax.core.config import ConfigError
+from srpo_jax.jobs import heldout, initial
 from srpo_jax.train.metrics import MetricsWriter
-
-IDS = np.arange(6).astype(np.uint64)
-
-
-def fake_run(*untils, keep=history.keep_all):
-  """As much of a run as `advance` and `select` look at."""
-  stages = tuple(Stage(f's{i}', (), (), u) for i, u in enumerate(untils))
-  settings = types.SimpleNamespace(
-    seed=0, stages=stages, history=keep, select=history.as_they_come
-  )
-  mixture = types.SimpleNamespace(ids=IDS)
-  data = types.SimpleNamespace(mixtures=(mixture,) * len(untils))
-  return types.SimpleNamespace(
-    settings=settings, parts=types.SimpleNamespace(data=data)
-  )
-
-
-def advance(run, position, kept=IDS, n_batches=3):
-  snapshot = Snapshot(None, history.empty(), kept, position)
-  return train.advance(run, snapshot, history.empty(), n_batches)
-
-
-def test_inside_an_epoch_only_the_batch_moves():
-  _, at = advance(fake_run(Until(steps=9)), Position(step=4, batch=1))
-  assert at == Position(step=5, stage_step=1, batch=2)
-
-
-def test_an_epoch_ends_with_the_filter():
-  run = fake_run(Until(steps=9), keep=lambda kept, ledger, rng: kept[:2])
-  kept, at = advance(run, Position(batch=2))
-  assert kept.tolist() == [0, 1]
-  assert at == Position(step=1, stage_step=1, epoch=1)
-
-
-def test_a_stage_ends_by_steps_inside_an_epoch():
-  run = fake_run(Until(steps=2), Until(steps=5))
-  kept, at = advance(run, Position(step=1, stage_step=1), kept=IDS[:1])
-  assert at == Position(step=2, stage=1)
-  assert kept.tolist() == IDS.tolist()
-
-
-def test_a_stage_ends_by_epochs_and_when_nothing_is_left():
-  _, at = advance(fake_run(Until(epochs=1)), Position(batch=2))
-  assert at.stage == 1
-  run = fake_run(Until(steps=99), keep=lambda kept, ledger, rng: kept[:0])
-  assert advance(run, Position(batch=2))[1].stage == 1
-
-
-def test_what_selection_leaves_out_is_padding():
-  run = fake_run(Until(steps=1))
-  run.settings.select = lambda ledger, ids, rng: ids[::2]
-  real = np.array([True, True, True, False])
-  ids, chosen = train.select(run.settings, None, IDS[:4], real, None)
-  assert chosen.tolist() == [True, True, False, False]
-  assert ids[chosen].tolist() == [0, 2]
+from srpo_jax.train.state import TrainState
 
 
 def test_pass_at_1_is_a_mean_over_problems():
@@ -131,6 +75,14 @@ def test_a_workdir_can_be_started_from(counted, tmp_path):
   assert main.main(flags) == 0
 
 
+def test_the_moments_of_another_optimizer_are_refused(counted):
+  workdir, _ = counted
+  source = initial.find(str(workdir))
+  like = TrainState(jnp.int32(0), initial.params(source), {'momentum': 0.0})
+  with pytest.raises(ConfigError, match=r'another one .*FRESH_OPTIMIZER=True'):
+    initial.optimizer_state(source, like)
+
+
 def test_a_long_prompt_is_dropped_counted_and_said(tmp_path, capsys):
   flags = small(tmp_path / 'run', STEPS=1, MAX_PROMPT_TOKENS=12)
   assert main.main(flags) == 0
@@ -144,6 +96,7 @@ def test_several_updates_clip_and_one_does_not(counted, tmp_path):
   for n in (1, 3):
     workdir = tmp_path / f'run{n}'
     assert main.main(small(workdir, UPDATES_PER_ROLLOUT=n, **fast)) == 0
-    shares[n] = study_read.read_metrics(workdir)['clip/share'][1:]
+    lines = (workdir / 'metrics.jsonl').read_text().splitlines()[1:]
+    shares[n] = np.array([json.loads(line)['clip/share'] for line in lines])
   assert (shares[1] == 0).all()
   assert (shares[3] > 0).any()

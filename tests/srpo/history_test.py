@@ -40,7 +40,8 @@ def add(ledger, ids, accuracy, *, epoch=1, step=1, real=None, lengths=None):
 
 
 def keep(kept, ledger):
-  return list(history.keep_unsolved(np.array(kept, np.uint64), ledger, RNG))
+  kept = np.array(kept, np.uint64)
+  return list(history.keep_unsolved(kept, kept, ledger, RNG))
 
 
 def test_a_row_says_what_happened():
@@ -102,8 +103,23 @@ def test_of_selects_an_epoch():
 def test_without_history_all_come_back():
   ledger = add(history.empty(), [1, 2], [[1, 1], [0, 0]])
   kept = np.array([1, 2], np.uint64)
-  assert history.keep_all(kept, ledger, RNG).tolist() == [1, 2]
-  assert history.as_they_come(ledger, kept, RNG).tolist() == [1, 2]
+  assert history.keep_all(kept, kept, ledger, RNG).tolist() == [1, 2]
+
+
+def test_as_they_come_takes_the_first():
+  asked = history.as_they_come(history.empty(), np.arange(5), 3, RNG)
+  assert asked.tolist() == [0, 1, 2]
+
+
+def test_only_the_newest_epoch_counts():
+  ledger = add(history.empty(), [1, 2], [[1, 1], [0, 1]], epoch=1)
+  ledger = add(ledger, [1, 2], [[0, 1], [1, 1]], epoch=2)
+  assert keep([1, 2], ledger) == [1]
+  assert keep([1, 2], ledger) == keep([1, 2], ledger.of(1, 2))
+
+
+def test_an_epoch_without_a_row_drops_nothing():
+  assert keep([1, 2], history.empty()) == [1, 2]
 
 
 def test_large_ids_survive():

@@ -8,12 +8,8 @@ import pytest
 
 from srpo_jax.core.config import ConfigError
 from srpo_jax.srpo import history
-from srpo_jax.train.checkpoint import (
-  CheckpointConfig,
-  Checkpoints,
-  Position,
-  Snapshot,
-)
+from srpo_jax.train.checkpoint import CheckpointConfig, Checkpoints
+from srpo_jax.train.snapshot import Position, Snapshot
 from srpo_jax.train.state import TrainState
 
 
@@ -34,9 +30,12 @@ def ledger(n=2):
 
 def snapshot(step, n=2):
   kept = np.array([2**64 - 1, 5], np.uint64)
-  position = Position(step=step, stage=1, stage_step=2, epoch=3, batch=4)
+  position = Position(
+    step=step, stage=1, stage_step=2, epoch=3, taken=4, before=1
+  )
   pending = {'step': step, 'loss': 0.1 + 0.2}
-  return Snapshot(state(step), ledger(n), kept, position, pending)
+  rewards = np.array([0.1 + 0.2, np.nan])[:n]
+  return Snapshot(state(step), ledger(n), kept, position, rewards, pending)
 
 
 def assert_same(one: Snapshot, other: Snapshot):
@@ -44,6 +43,7 @@ def assert_same(one: Snapshot, other: Snapshot):
   assert one.position == other.position
   assert one.pending == other.pending
   np.testing.assert_array_equal(one.kept, other.kept)
+  np.testing.assert_array_equal(one.rewards, other.rewards)
   for name, column in one.ledger.columns().items():
     got = other.ledger.columns()[name]
     np.testing.assert_array_equal(got, column)

@@ -16,7 +16,9 @@ from srpo_jax.policy.config import DecoderConfig
 from srpo_jax.policy.policy import SCANNED, UNROLLED, make_policy
 from srpo_jax.sampler.sampler import make_sampler
 from srpo_jax.sampler.sampling import SamplerConfig
+from srpo_jax.srpo.importance import no_weights, truncated_sequence_weights
 from srpo_jax.srpo.loss import srpo_loss
+from srpo_jax.srpo.loss_variants import gspo_loss
 from srpo_jax.train.optimizer import adamw
 from srpo_jax.train.state import make_state
 from srpo_jax.train.update import make_update
@@ -53,7 +55,16 @@ def make_batch(B=16, T=12, pad=0, seed=0) -> Batch:
   return Batch(**wide, advantage_B=advantage)
 
 
-def gradient(shape, batch, *, micro_batches=1, walk=UNROLLED, old=None):
+def gradient(
+  shape,
+  batch,
+  *,
+  micro_batches=1,
+  walk=UNROLLED,
+  old=None,
+  loss=srpo_loss,
+  importance=no_weights,
+):
   """(loss, gradient as one vector, metrics) on a mesh of that shape."""
   devices = jax.devices()[: int(np.prod(shape))]
   mesh = mesh_lib.make_mesh(shape, devices)
@@ -64,15 +75,16 @@ def gradient(shape, batch, *, micro_batches=1, walk=UNROLLED, old=None):
   update = make_update(
     policy,
     optimizer,
-    srpo_loss,
+    loss,
     mesh,
     micro_batches=micro_batches,
+    importance=importance,
     **more,
   )
   placed = mesh_lib.put_batch(mesh, batch)
-  loss, grads, metrics = jax.jit(update.gradient)(state.params, placed)
+  value, grads, metrics = jax.jit(update.gradient)(state.params, placed)
   leaves = [np.asarray(x).ravel() for x in jax.tree.leaves(grads)]
-  return float(loss), np.concatenate(leaves), jax.device_get(metrics)
+  return float(value), np.concatenate(leaves), jax.device_get(metrics)
 
 
 def rollouts(shape, walk=UNROLLED):
@@ -110,6 +122,12 @@ def main() -> None:
       found[f'{shape} x {n}'] = difference(one, other)
   scanned = gradient((2, 2, 2), batch, walk=SCANNED)
   found['scanned (2, 2, 2)'] = difference(one, scanned)
+  # Means of whole sequences, where the rest are sums over tokens.
+  whole = {'loss': gspo_loss, 'importance': truncated_sequence_weights}
+  found['sequences (2, 2, 2) x 4'] = difference(
+    gradient((1, 1, 1), batch, **whole),
+    gradient((2, 2, 2), batch, micro_batches=4, **whole),
+  )
   drawn, other = rollouts((1, 1, 1)), rollouts((2, 2, 2), SCANNED)
   same = float((drawn.tokens_BT == other.tokens_BT).mean())
   apart = np.abs(drawn.logprob_BT - other.logprob_BT).max()

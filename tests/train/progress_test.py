@@ -152,6 +152,16 @@ def test_panel_shows_the_run():
   assert 'checkpoint [4] written' in out.file.getvalue()
 
 
+def test_a_stage_has_a_name_and_may_end_early():
+  shown = progress.Progress(20, 'x', console=console(terminal=True))
+  shown.step({**step_of(4), 'stage_name': 'stage1'})
+  assert '1 stage1' in drawn(shown)
+  shown.expect(15)
+  shown.step({**step_of(5), 'stage': 2, 'stage_name': 'stage2'})
+  assert '2 stage2' in drawn(shown)
+  assert 'step 5/15' in drawn(shown)
+
+
 def test_panel_before_the_first_step_and_without_numbers():
   shown = progress.Progress(10, 'x', console=console(terminal=True))
   assert 'step 0/10  0:00 spent, - left' in drawn(shown)

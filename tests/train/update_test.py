@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The update does not depend on how the batch is cut, padded or laid out."""
 
+import functools
 import importlib.util
 import json
 import os
@@ -18,7 +19,9 @@ from srpo_jax.core import mesh as mesh_lib
 from srpo_jax.core.records import Batch
 from srpo_jax.policy.config import DecoderConfig
 from srpo_jax.policy.policy import make_policy
+from srpo_jax.srpo.importance import truncated_weights
 from srpo_jax.srpo.loss import srpo_loss
+from srpo_jax.srpo.loss_variants import dr_grpo_loss, grpo_loss
 from srpo_jax.train.optimizer import adamw
 from srpo_jax.train.state import fingerprint, make_state
 from srpo_jax.train.update import as_stored, make_update
@@ -58,6 +61,29 @@ def test_micro_batches(whole, n):
     np.testing.assert_allclose(cut[2][name], value, rtol=1e-5, atol=1e-7)
 
 
+def test_every_denominator_is_that_of_the_whole_batch():
+  """Micro-batches and padding, for losses that count sequences."""
+  length = functools.partial(dr_grpo_loss, max_new_tokens=12)
+  for loss in (grpo_loss, length):
+    more = {'loss': loss, 'importance': truncated_weights, 'old': as_stored}
+    one = layouts.gradient((1, 1, 1), layouts.make_batch(), **more)
+    cut = layouts.gradient(
+      (1, 1, 1), layouts.make_batch(pad=5), micro_batches=4, **more
+    )
+    assert_same(one, cut)
+
+
+def test_weights_multiply_the_advantage():
+  batch = layouts.make_batch()
+  old = batch.logprob_old_BT
+  # The sampler's probabilities were half of the trainer's, which weighs 2.
+  halved = batch.replace(logprob_rollout_BT=old - np.float32(np.log(2)))
+  twice = batch.replace(advantage_B=2 * batch.advantage_B)
+  weigh = functools.partial(truncated_weights, cap=3.0)
+  got = layouts.gradient((1, 1, 1), halved, old=as_stored, importance=weigh)
+  assert_same(layouts.gradient((1, 1, 1), twice, old=as_stored), got)
+
+
 @pytest.mark.parametrize('pad', [1, 20])
 def test_padding(whole, pad):
   padded = layouts.gradient(
@@ -82,7 +108,7 @@ def test_meshes_of_eight_devices():
   )
   assert done.returncode == 0, done.stderr[-2000:]
   found = json.loads(done.stdout.splitlines()[-1])
-  assert len(found['gradients']) == 10
+  assert len(found['gradients']) == 11
   for name, (loss, gradient) in found['gradients'].items():
     assert loss <= LIMIT, name
     assert gradient <= LIMIT, name

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Groups in any order come back in prompt order, judged or masked."""
 
+import dataclasses
 from concurrent.futures import Future
 
 import numpy as np
@@ -8,7 +9,11 @@ import pytest
 
 from srpo_jax.core.records import Prompt, Rollouts
 from srpo_jax.data.template import short_template
-from srpo_jax.train.verdicts import Scorer, make_verdict, status_shares
+from srpo_jax.train.verdicts import (
+  Scorer,
+  reward_item,
+  status_shares,
+)
 
 BOTH = np.array([True, True])
 
@@ -129,10 +134,22 @@ def test_waiting_can_be_given_up():
     scorer.gather(give_up)
 
 
-def test_status_shares_leave_padding_out():
-  verdict = make_verdict([result(3), result(3), result(3), result(1)], 2)
-  shares = status_shares(verdict, np.array([True, True]))
+def test_status_shares():
+  shares = status_shares(np.array(['correct'] * 3 + ['unavailable'], object))
   assert shares['verdict/correct'] == 0.75
   assert shares['verdict/unavailable'] == 0.25
   assert sum(shares.values()) == 1
-  assert status_shares(verdict, np.array([True, False]))['verdict/correct'] == 1
+
+
+def test_a_program_comes_with_its_tests_and_limits():
+  tests = {'type': 'call', 'entry_point': 'f', 'cases': []}
+  code = dataclasses.replace(prompt(0), domain='code', answer=(), tests=tests)
+  limits = {'cpu_s': 2.0}
+  item = reward_item(code, 'r', short_template(), 'x', limits)
+  assert item['domain'] == 'code'
+  assert item['tests'] == tests
+  assert item['limits'] == limits
+  assert 'limits' not in reward_item(code, 'r', short_template(), 'x')
+  # Mathematics keeps the service's own.
+  item = reward_item(prompt(0), 'r', short_template(), 'x', limits)
+  assert 'limits' not in item

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From one step to the next, in an epoch, to a new one, to a new stage."""
+
+import dataclasses
+
+import numpy as np
+
+from srpo_jax.core import keys
+from srpo_jax.core.config import ConfigError
+from srpo_jax.srpo import stages
+from srpo_jax.train.snapshot import Position, Snapshot, no_rewards
+
+
+def advance(run, snapshot: Snapshot, taken: int, ends_epoch: bool) -> Snapshot:
+  """The snapshot after a step; `state`, `ledger`, `rewards` are its already.
+
+  Args:
+    taken: prompts of the epoch's order that have had their turn.
+    ends_epoch: nothing of the order is left.
+  """
+  at, kept = snapshot.position, snapshot.kept
+  at = dataclasses.replace(
+    at, step=at.step + 1, stage_step=at.stage_step + 1, taken=taken
+  )
+  if ends_epoch:
+    kept = keep(run, snapshot)
+    at = dataclasses.replace(at, epoch=at.epoch + 1, taken=0)
+  snapshot = dataclasses.replace(snapshot, position=at, kept=kept)
+  until = run.settings.stages[at.stage].until
+  why = until.reached(at.stage_step, at.epoch, snapshot.rewards)
+  why = why if len(kept) else 'no prompt is left'
+  return next_stage(run, snapshot, why) if why else snapshot
+
+
+def keep(run, snapshot: Snapshot) -> np.ndarray:
+  """The per-epoch seam: which prompts come back.
+
+  Raises:
+    ConfigError: it kept what is not in the stage's mixture.
+  """
+  settings, when = run.settings, snapshot.position.when
+  pool = run.parts.data.mixtures[snapshot.position.stage].ids
+  ledger = snapshot.ledger.where(snapshot.ledger.stage == when['stage'])
+  rng = keys.host_rng(settings.seed, 'history', *when.values())
+  kept = np.asarray(settings.history(snapshot.kept, pool, ledger, rng))
+  if not np.isin(kept, pool).all() or len(np.unique(kept)) < len(kept):
+    raise ConfigError(
+      f'HISTORY = {settings.history.__name__}: it must keep ids of its pool, '
+      'each once; correct the function'
+    )
+  return kept
+
+
+def next_stage(run, snapshot: Snapshot, why: str) -> Snapshot:
+  """The first position of the stage behind this one, or of the end.
+
+  Weights and ledger carry over, and the optimizer's state unless the new
+  stage wants it fresh. A stage without prompts is passed over.
+  """
+  settings, at = run.settings, snapshot.position
+  named = lambda s: f'stage {at.before + s + 1} ({settings.stages[s].name})'
+  say = [f'step {at.step}: {named(at.stage)} ends: {why}']
+  kept, s = snapshot.kept, at.stage + 1
+  while s < len(settings.stages):
+    pool = run.parts.data.mixtures[s].ids
+    stage = settings.stages[s]
+    kept = stages.first_kept(stage, pool, snapshot.kept, snapshot.ledger)
+    if len(kept):
+      say.append(f'{named(s)} begins with {len(kept)} prompts')
+      break
+    say.append(f'{named(s)} has no prompt left')
+    s += 1
+  else:
+    kept = snapshot.kept
+  run.progress.say('; '.join(say))
+  fresh = s < len(settings.stages) and settings.stages[s].fresh_optimizer
+  state = run.parts.fresh_optimizer(snapshot.state) if fresh else snapshot.state
+  at = Position(step=at.step, stage=s, before=at.before)
+  return Snapshot(state, snapshot.ledger, kept, at, no_rewards())

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The run's way to its verdicts: a reward service, its client, a scorer."""
+
+import contextlib
+from pathlib import Path
+
+from srpo_jax.core import config
+from srpo_jax.data.template import Template
+from srpo_jax.data.tokenizer import Tokenizer
+from srpo_jax.jobs.settings import Settings
+from srpo_jax.reward.client import RewardClient, RewardUnavailable
+from srpo_jax.reward.launch import launch_service
+from srpo_jax.train.verdicts import Scorer
+
+# A program that any service with a sandbox judges to be correct.
+PROBE = {
+  'id': 'probe',
+  'domain': 'code',
+  'response': '<think></think><answer>```python\ndef f(x):\n  return x\n```'
+  '</answer>',
+  'tests': {
+    'type': 'call',
+    'entry_point': 'f',
+    'cases': [{'args': [1], 'expected': 1}],
+  },
+}
+
+
+def make_scorer(
+  settings: Settings,
+  has_code: bool,
+  tokenizer: Tokenizer,
+  template: Template,
+  workdir: Path,
+  stack: contextlib.ExitStack,
+) -> Scorer:
+  """A scorer at the address given, or at a service of its own.
+
+  Args:
+    has_code: programs will be judged, so the service must be able to.
+  """
+  address, restart = settings.reward_address, None
+  if address is None:
+    service = stack.enter_context(
+      launch_service(
+        workers=settings.reward_workers,
+        sandboxes=settings.reward_sandboxes,
+        log_path=workdir / 'reward.log',
+      )
+    )
+    address, restart = service.address, service.restart
+  client = stack.enter_context(
+    RewardClient(address, deadline_s=settings.reward_deadline, restart=restart)
+  )
+  if has_code:
+    check_sandbox(client, settings.code_limits, workdir)
+  return Scorer(client, tokenizer, template, settings.code_limits)
+
+
+def check_sandbox(client: RewardClient, limits: dict, workdir: Path) -> None:
+  """Has a program judged, before a run depends on it.
+
+  Raises:
+    ConfigError: programs are not run there.
+    Interrupted: the service did not answer.
+  """
+  try:
+    (result,) = client.submit([{**PROBE, 'limits': limits}]).result()
+  except RewardUnavailable as error:
+    raise config.Interrupted(
+      f'nothing was done yet ({error}); run the same command to try again'
+    ) from error
+  if result['status'] != 'correct':
+    # Nothing was done in the workdir: another config may have it.
+    (workdir / 'reward.log').unlink(missing_ok=True)
+    raise config.ConfigError(
+      'a stage has code prompts, but the reward service cannot run programs: '
+      f'{result["status"]} ({result["detail"]}); mend that, or name a service '
+      'that can with --gin.REWARD_ADDRESS=...'
+    )
