@@ -10,7 +10,7 @@ from collections.abc import Callable
 import gin
 
 from srpo_jax.core import config
-from srpo_jax.reward import items
+from srpo_jax.reward import endpoints, items
 from srpo_jax.srpo.advantages import RewardWeights
 from srpo_jax.srpo.stages import Plateau, Stage
 from srpo_jax.train.checkpoint import CheckpointConfig
@@ -184,15 +184,16 @@ def _check_sampling(s: Settings) -> None:
 
 
 def _check_address(s: Settings) -> None:
-  address = s.reward_address
-  ok = isinstance(address, str) and address.startswith(('http://', 'https://'))
-  config.check(
-    address is None or ok,
-    'REWARD_ADDRESS',
-    address,
-    'be the address that a reward service prints at its start',
-    'try --gin.REWARD_ADDRESS=http://127.0.0.1:8700',
-  )
+  if s.reward_address is None:
+    return
+  try:
+    endpoints.split_addresses(s.reward_address)
+  except (ValueError, TypeError, AttributeError) as error:
+    raise config.ConfigError(
+      f'REWARD_ADDRESS = {s.reward_address!r}, but it must be the address that '
+      'a reward service prints at its start, or several with commas between; '
+      'try --gin.REWARD_ADDRESS=http://127.0.0.1:8700'
+    ) from error
 
 
 def _check_code(s: Settings) -> None:

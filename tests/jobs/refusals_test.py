@@ -69,6 +69,8 @@ def refuse(tmp_path, capsys, monkeypatch):
     ('MESH=(1,1)', 'MESH = (1, 1), but it must be three counts'),
     ('INIT_FROM=nowhere', "INIT_FROM = 'nowhere': neither a Hugging Face"),
     ('REWARD_ADDRESS=10.0.0.1:80', "REWARD_ADDRESS = '10.0.0.1:80', but it"),
+    ('REWARD_ADDRESS=http://a:1,b', 'or several with commas between'),
+    ('REWARD_ADDRESS=unix:run', 'REWARD_ADDRESS'),
     ('TOP_P=0', 'TOP_P = 0, but it must be above 0'),
     ('REWARD_DEADLINE=0', 'REWARD_DEADLINE = 0, but it must be above 0'),
     ('CHECKPOINTS_KEPT=1', 'CHECKPOINTS_KEPT = 1, but it must be an integer'),
