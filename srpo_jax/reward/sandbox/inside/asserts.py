@@ -36,15 +36,18 @@ class Recorder(ast.NodeTransformer):
 
   Attributes:
     sources: text of each condition.
+    to_reach: how many of them are no constant, such as False.
   """
 
   def __init__(self):
     self.sources: list[str] = []
+    self.to_reach = 0
 
   def visit_Assert(self, node: ast.Assert) -> ast.stmt:
     """A constant that is true judges nothing and is not counted."""
     if isinstance(node.test, ast.Constant) and node.test.value:
       return ast.copy_location(ast.Pass(), node)
+    self.to_reach += not isinstance(node.test, ast.Constant)
     number = ast.Constant(len(self.sources))
     self.sources.append(ast.unparse(node.test))
     (new,) = ast.parse(TEMPLATE).body
@@ -78,17 +81,24 @@ class Suite:
     names = {RECORD: self._record, RAISED: self._raised}
     vars(self.module).update(names, __Exception__=Exception)
 
-  def _compile(self, piece: str) -> tuple[Any, int]:
-    """The code of a piece, and how many asserts it holds."""
+  def _compile(self, piece: str) -> tuple[Any, int, int]:
+    """The code of a piece, how many asserts it holds, how many to reach."""
+    recorder = self._recorder
     with whose_fault('the test code'):
-      before = len(self._recorder.sources)
-      tree = self._recorder.visit(ast.parse(piece))
+      before, to_reach = len(recorder.sources), recorder.to_reach
+      tree = recorder.visit(ast.parse(piece))
       code = compile(ast.fix_missing_locations(tree), '<tests>', 'exec')
-      return code, len(self._recorder.sources) - before
+      count = len(recorder.sources) - before
+      return code, count, recorder.to_reach - to_reach
 
   def counts(self) -> list[int]:
     """How many asserts stand in each piece."""
-    return [count for _, count in self._pieces]
+    return [count for _, count, _ in self._pieces]
+
+  def is_right_if_silent(self, number: int) -> bool:
+    """Whether a piece only says where it must not get: `assert False`."""
+    _, count, to_reach = self._pieces[number]
+    return count > 0 and not to_reach
 
   def run(self, number: int) -> None:
     """Runs one piece; asserts are recorded, other exceptions are raised."""
@@ -206,7 +216,7 @@ def run_setup(suite: Suite, remote: Remote, tally: Tally) -> bool:
     suite.run(0)
   except Exception as error:
     if not remote.calls:
-      raise Invalid(f'the setup raised {blame(error)[1]}') from error
+      raise Invalid(f'the setup raised {describe(error)}') from error
     tally.ends(*blame(error))
     return False
   return True
@@ -219,6 +229,9 @@ def run_case(suite: Suite, number: int, counts: bool, tally: Tally) -> None:
     suite.run(number)
   except Exception as error:
     case.ends(*blame(error))
+  else:
+    if not case.run and suite.is_right_if_silent(number):
+      case.passes()
   report = case.report()
   if counts and report['status'] == 'correct':
     tally.passes()

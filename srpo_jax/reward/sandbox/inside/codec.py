@@ -38,9 +38,17 @@ REBUILD_S = 5.0
 MAX_NODES = 250_000
 # hash() of nested tuples recurses in C, without a check.
 MAX_DEPTH = 5000
+# Freeing nested ones recurses in C, without a check. Their number is limited,
+# as it is no smaller than the depth, whatever cycles and lists lie between.
+MAX_RECURSIVE = 5000
+RECURSIVE = ('deque', 'default')
 # Values, each counted as often as it is reached: [x, x] of [y, y] of ... is
 # short, and comparing two of them takes for ever.
 MAX_UNFOLDED = 20_000_000
+
+# Text of one number whose making takes more than linear time (a gcd).
+MAX_DIGITS = 5000
+COSTLY = ('ratio', 'decimal')
 
 # Cannot be changed once made, so they wait for what they hold.
 FROZEN = {'tuple': tuple, 'frozenset': frozenset, 'slice': lambda v: slice(*v)}
@@ -166,6 +174,9 @@ class Table:
     for number, node in self._paced(enumerate(self._nodes)):
       self._values[number] = self._begin(*node)
       self._held.append(held_by(references_of(*node)))
+    recursive = sum(node[0] in RECURSIVE for node in self._nodes)
+    if recursive > MAX_RECURSIVE:
+      raise Malformed('holds too many deques')
     if self._is_more_than_a_tree():
       self._freeze(self._inside_out())
     # What is hashed must be whole, so what hashes is filled last.
@@ -184,6 +195,8 @@ class Table:
 
   def _begin(self, tag: str, *fields: Any) -> Any:
     """A leaf, an empty container, or None for what cannot be empty yet."""
+    if tag in COSTLY and any(len(field) > MAX_DIGITS for field in fields):
+      raise Malformed('a number is too long')
     if tag in REBUILD:
       return REBUILD[tag](*fields)
     if tag in FROZEN:

@@ -7,6 +7,7 @@ arguments of calls. What it answers is what the program returned, or what the
 program wants us to believe that it returned, which is the same to a test.
 """
 
+import _sitebuiltins
 import builtins
 import operator
 import os
@@ -34,6 +35,9 @@ def serve(
     limits: all of them; docs/reward.md.
     seal: to call right before code of the submission runs in a process.
   """
+  # Else `site` brings them, which -S leaves out.
+  for name in ('exit', 'quit'):
+    setattr(builtins, name, _sitebuiltins.Quitter(name, 'Ctrl-D (i.e. EOF)'))
   guest = Guest(sock, limits, seal)
   while (request := receive(sock)) is not None:
     sock.sendall(guest.reply(request))

@@ -78,7 +78,7 @@ def clock(limit_s: float, remote: Remote) -> Iterator[None]:
 
   def ring(number: int, frame: types.FrameType | None) -> None:
     del number, frame
-    status = 'timeout' if remote.calls else 'invalid_task'
+    status = 'timeout' if remote.started else 'invalid_task'
     raise Ended(status, f'the tests ran for more than {limit_s:g} s')
 
   before = signal.signal(signal.SIGPROF, ring)

@@ -41,6 +41,12 @@ REPLACE: dict[type, Callable[[Any, Any], Any]] = {
 }
 
 
+# What the tests have asked for once a request is none of these.
+BEFORE_TESTS = ('load', 'refer', 'prepare')
+# They would end a loop of the tests, as if there were no more to compare.
+ENDS_OF_LOOPS = ('StopIteration', 'StopAsyncIteration', 'GeneratorExit')
+
+
 class RemoteError(Exception):
   """The program raised an exception that is no builtin one."""
 
@@ -86,7 +92,9 @@ class Remote:
     case_s: CPU seconds for each call or run, beside the item's.
 
   Attributes:
-    calls: how many calls the tests have asked for, answered or not.
+    started: whether a program has been sent.
+    calls: how often the tests have asked something of the program, be it a
+      call or an attribute, answered or not.
   """
 
   def __init__(self, line: Line, case_s: float | None = None):
@@ -94,6 +102,7 @@ class Remote:
     self._case_s = case_s
     self._codec = Handles(self)
     self._in_place = False
+    self.started = False
     self.calls = 0
 
   def load(
@@ -150,12 +159,13 @@ class Remote:
     try:
       request = {'do': name, **self._codec.encode(*operands)}
     except OverflowError as error:
-      raise Untransferable(f'the tests pass {error}') from error
-    self.calls += name == 'call'
+      raise self._overflow(error) from error
+    self.started = True
+    self.calls += name not in BEFORE_TESTS
     limit_s = self._case_s if name in ('call', 'run') else None
     reply = self._line.ask(request, limit_s)
     if 'error' in reply:
-      raise self._error(reply['error'])
+      raise self._error(reply['error'], name)
     try:
       values = self._codec.decode(reply)
     except Malformed as error:
@@ -164,10 +174,18 @@ class Remote:
       raise self._line.lose('is empty')
     return values
 
-  def _error(self, error: Any) -> BaseException:
+  def _overflow(self, error: OverflowError) -> BaseException:
+    """Whose fault it is: the tests may pass on what the program returned."""
+    if self.calls:
+      return self._line.lose(f'was passed back: {error}')
+    return Untransferable(f'the tests pass {error}')
+
+  def _error(self, error: Any, operation: str) -> BaseException:
     """The exception that a reply tells of."""
     match error:
       case [str() as name, str() as text]:
+        if operation != 'next' and name in ENDS_OF_LOOPS:
+          return mark(RuntimeError(f'{name}: {text}'))
         return mark(exception_of(name, text))
     return self._line.lose('tells of no exception')
 

@@ -8,6 +8,7 @@ for (they end with the sandbox).
 """
 
 import atexit
+import contextlib
 import io
 import os
 import select
@@ -18,7 +19,7 @@ import threading
 from collections.abc import Callable
 from typing import NoReturn
 
-from . import modules
+from . import confine, modules
 
 CHUNK = 1 << 16
 # How a child says that it ran out of memory. A program that exits so says the
@@ -51,11 +52,12 @@ class Run:
     """
     stdin, give = os.pipe()
     take, stdout = os.pipe()
+    parent = os.getpid()
     child = os.fork()
     if not child:
       os.close(give)
       os.close(take)
-      self._become(stdin, stdout)
+      self._become(stdin, stdout, parent)
     os.close(stdin)
     os.close(stdout)
     for number in (give, take):
@@ -109,10 +111,15 @@ class Run:
     self._output += chunk
     return bool(chunk)
 
-  def _become(self, stdin: int, stdout: int) -> NoReturn:
+  def _become(self, stdin: int, stdout: int, parent: int) -> NoReturn:
     """The child: becomes the program."""
     status = 1
     try:
+      # Where a filter forbids it, the sandbox ends the child.
+      with contextlib.suppress(OSError):
+        confine.die_with_parent()
+      if os.getppid() != parent:
+        os._exit(status)
       os.setpgid(0, 0)
       self._channel.close()
       os.dup2(stdin, 0)
@@ -147,14 +154,14 @@ def end(child: int) -> int:
 def fresh_streams() -> None:
   """Streams of Python over the pipes, as a new interpreter has them."""
   signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-  sys.stdin = sys.__stdin__ = text_stream(0, 'rb')
-  sys.stdout = sys.__stdout__ = text_stream(1, 'wb')
+  sys.stdin = sys.__stdin__ = text_stream(0, 'r')
+  sys.stdout = sys.__stdout__ = text_stream(1, 'w')
   sys.argv = ['program.py']
 
 
 def text_stream(number: int, mode: str) -> io.TextIOWrapper:
   """A stream of text over a file descriptor, left open."""
-  return io.TextIOWrapper(os.fdopen(number, mode, closefd=False), 'utf-8')
+  return os.fdopen(number, mode, encoding='utf-8', closefd=False)
 
 
 def run_script(program: str) -> int:
@@ -170,7 +177,9 @@ def run_script(program: str) -> int:
     threading._shutdown()
     atexit._run_exitfuncs()
     for stream in (sys.stdout, first):
-      stream.flush()
+      # As the interpreter does it at its end; a program may have closed it.
+      if stream is not None and not getattr(stream, 'closed', False):
+        stream.flush()
     return status
   except MemoryError:
     return OUT_OF_MEMORY

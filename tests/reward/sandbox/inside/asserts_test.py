@@ -268,3 +268,61 @@ def test_faults_of_ours_judge_nobody(judge, monkeypatch):
   report = judge(ADD, asserts('assert f(1) == 2'))
   assert report['status'] == 'sandbox_error'
   assert 'ours' in report['detail']
+
+
+@pytest.mark.parametrize(
+  'code',
+  [
+    'assert all(map(lambda t: f(t[0]) == t[1], [(1, 2), (3, 4)]))',
+    'assert [a for a, b in zip(map(f, [1, 2]), [2, 3]) if a != b] == []',
+  ],
+)
+@pytest.mark.parametrize('name', ['StopIteration', 'StopAsyncIteration'])
+def test_the_program_cannot_end_a_loop_of_the_tests(judge, code, name):
+  assert judge(ADD, asserts(code))['status'] == 'correct'
+  report = judge(f'def f(*args): raise {name}', asserts(code))
+  assert report['status'] == 'runtime_error'
+  assert name in report['detail']
+
+
+def test_too_much_to_pass_back_is_the_programs_fault(judge):
+  tests = asserts('assert f(f(1)) == 2')
+  report = judge('def f(x): return [[] for _ in range(249_999)]', tests)
+  assert report['status'] == 'runtime_error'
+  tests = asserts('assert f([[] for _ in range(250_000)]) == 2')
+  assert judge(ADD, tests)['status'] == 'invalid_task'
+
+
+RAISES = """
+class F:
+  def __getattr__(self, name): raise OSError(name)
+  def __call__(self, x): raise OSError(x)
+f = F()
+"""
+
+
+@pytest.mark.parametrize('line', ['x = f(1)', 'x = f(1)[0]', 'g = f.helper'])
+def test_code_that_fails_by_the_program_is_not_the_tasks_fault(judge, line):
+  tests = check('assert candidate(1) == 2')
+  tests['code'] = f'{line}\n{tests["code"]}'
+  assert judge(RAISES, tests)['status'] == 'runtime_error'
+  tests = asserts('assert f(1) == 2', setup=line)
+  assert judge(RAISES, tests)['status'] == 'runtime_error'
+  for tests in (asserts('assert f.g(1) == 2'), check('assert candidate.g')):
+    assert judge(RAISES, tests)['status'] == 'runtime_error'
+
+
+def test_asserts_that_must_not_be_reached(judge):
+  lines = ('try:', '  {}(-1)', '  assert False', 'except ValueError: pass')
+  raising = 'def f(x): raise ValueError'
+  for tests in (
+    asserts('\n'.join(lines).format('f')),
+    check('\n  '.join(lines).format('candidate')),
+  ):
+    assert brief(judge(raising, tests)) == ('correct', 1, 1)
+    assert judge(ADD, tests)['status'] == 'wrong'
+    assert judge('def f(x): 1 / 0', tests)['status'] == 'runtime_error'
+    ends = 'import os\ndef f(x): os._exit(0)'
+    assert judge(ends, tests)['status'] == 'runtime_error'
+  uncalled = check('if False: assert False')
+  assert judge(ADD, uncalled)['status'] == 'invalid_task'

@@ -172,6 +172,8 @@ def chain(length, last):
     {'nodes': [['str', '/w==']], 'roots': []},
     {'nodes': [['ratio', 'AQ==', 'AA==']], 'roots': []},
     {'nodes': [['decimal', 'one']], 'roots': []},
+    {'nodes': [['decimal', '1' * 5001]], 'roots': []},
+    {'nodes': [['ratio', 'AQ==', 'AQ' * 2501]], 'roots': []},
     {'nodes': [['date', 0, 0, 0]], 'roots': []},
     {'nodes': [['datetime', [1, 1, 1], [5, 0, 0], 0]], 'roots': []},
     {'nodes': [['deque', [], 10**30]], 'roots': []},
@@ -232,3 +234,18 @@ def test_a_message_holds_so_much(monkeypatch):
     Codec().encode([*fits, []])
   with pytest.raises(Malformed, match='too much'):
     Codec().decode({'nodes': [['list', []]] * 11, 'roots': []})
+
+
+@pytest.mark.parametrize('between', [['list'], []])
+@pytest.mark.parametrize('tag', ['deque', 'default'])
+def test_nesting_that_is_not_safe_to_free_is_limited(tag, between):
+  tags = [tag, *between] * 10_000
+  nodes = [[each, [[n + 1]]] for n, each in enumerate(tags)]
+  for node in nodes:
+    if node[0] == 'deque':
+      node.append(None)
+    elif node[0] == 'default':
+      node[1:] = [[0], node[1], None]
+  nodes.append(['list', []])
+  with pytest.raises(Malformed, match='deques'):
+    Codec().decode({'nodes': nodes, 'roots': [[0]]})

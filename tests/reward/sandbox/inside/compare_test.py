@@ -6,6 +6,7 @@ from collections import Counter, deque
 
 import pytest
 
+from srpo_jax.reward.sandbox.inside import compare
 from srpo_jax.reward.sandbox.inside.compare import same_output, same_value
 
 
@@ -27,6 +28,12 @@ from srpo_jax.reward.sandbox.inside.compare import same_output, same_value
     ('nan', 'NaN', 1e-3, False),
     ('inf', '1e999', 1e-3, False),
     ('1_0', '10', 1e-3, False),
+    ('1.', '.99999', 1e-3, True),
+    ('-1.5e1', '-15', 1e-3, True),
+    ('1' * 5001, '1' * 5001, 1e-3, True),
+    ('1.' + '0' * 5000, '1', 1e-3, False),
+    # In linear time; a quadratic pattern takes minutes.
+    ('1' * 400_000 + 'x', '1', 1e-3, False),
     ('', '', 0, True),
     ('\n ', '', 0, True),
     ('x', '', 0, False),
@@ -98,3 +105,8 @@ def test_depth_costs_no_recursion():
   assert same_value(deep, deep)
   assert not same_value(cycle, deep)
   assert not same_value(deep, [[5]])
+
+
+def test_the_pattern_of_numbers_is_linear(monkeypatch):
+  monkeypatch.setattr(compare, 'MAX_NUMBER', 1 << 20)
+  assert not same_output('1' * 400_000 + 'x', '1', 1e-3)

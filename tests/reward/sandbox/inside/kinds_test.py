@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The kinds 'sat', 'call' and 'stdio'."""
 
+import builtins
 import os
+import select
 import signal
+import socket
+import time
 
 import pytest
 
 from srpo_jax.reward.sandbox.inside import host
+from srpo_jax.reward.sandbox.inside import stdio as scripts
 
 INCREASING = {
   'type': 'sat',
@@ -178,6 +183,9 @@ WRITERS = {
   'atexit': 'import atexit\natexit.register(print, total)',
   'thread': 'import threading\n'
   'threading.Thread(target=lambda: print(total)).start()',
+  'close': 'import sys\nprint(total)\nsys.stdout.close()',
+  'mode': 'import sys\n'
+  'print(total * (sys.stdin.mode + sys.stdout.mode == "rw"))',
   '_exit': 'import os\nprint(total, flush=True)\nos._exit(0)',
   'wrapper': 'import sys, io\n'
   'sys.stdout = io.TextIOWrapper(open(1, "wb"))\nprint(total)',
@@ -212,7 +220,7 @@ def test_stdio(judge, program):
     ('while True: print(6)', 'runtime_error', 'too much output'),
     ('import os\nos.write(1, b"6\\xff")', 'wrong', ''),
     ('print("6\\0")', 'wrong', ''),
-    ('import sys\nsys.stdout.close()', 'runtime_error', ''),
+    ('import sys\nsys.stdout.close()', 'wrong', ''),
     ('import os\nos.closerange(0, 99)\nprint(6)', 'runtime_error', ''),
   ],
 )
@@ -260,3 +268,55 @@ def test_timeout_of_a_script(judge):
   tests = stdio(('', '6'), ('', '6'))
   report = judge('while True: pass', tests, wall_s=0.5)
   assert brief(report) == ('timeout', 0, 2)
+
+
+@pytest.mark.parametrize('name', ['exit', 'quit'])
+def test_programs_may_exit_without_site(judge, monkeypatch, name):
+  monkeypatch.delattr(builtins, name)
+  tests = stdio(('', '6'))
+  assert judge(f'print(6); {name}()', tests)['status'] == 'correct'
+  report = judge(f'print(6); {name}(3)', tests)
+  assert report['detail'].endswith('exit status 3')
+  report = judge(f'def f(): {name}()', call(([], 1)))
+  assert 'SystemExit' in report['detail']
+
+
+def test_calls_that_work_in_place(judge):
+  program = 'def f(x): x.sort()'
+  for in_place, status in ((True, 'correct'), (False, 'wrong')):
+    tests = call(([[2, 1]], [1, 2]), ([[3]], [3]), in_place=in_place)
+    assert judge(program, tests)['status'] == status
+  tests = call(([[2, 1]], [1, 2]), in_place=True)
+  assert judge('def f(x): return sorted(x)', tests)['status'] == 'correct'
+  assert judge('def f(x): return x.sort', tests)['status'] == 'wrong'
+  assert judge('def f(x): pass', tests)['status'] == 'wrong'
+
+
+def test_a_script_dies_with_the_guest(tmp_path):
+  path = tmp_path / 'pid'
+  program = (
+    'import os, time\n'
+    f'with open({str(path)!r} + "_", "w") as file:\n'
+    '  file.write(str(os.getpid()))\n'
+    f'os.rename({str(path)!r} + "_", {str(path)!r})\n'
+    'time.sleep(60)\n'
+  )
+  guest = os.fork()
+  if not guest:
+    try:
+      channel = socket.socketpair()[0]
+      limits = {'output_kb': 1}
+      scripts.Run(program, limits, lambda: None, channel).run(b'')
+    finally:
+      os._exit(0)
+  while not path.exists():
+    time.sleep(0.02)
+  script = int(path.read_text())
+  ended = os.pidfd_open(script)
+  os.kill(guest, signal.SIGKILL)
+  os.waitpid(guest, 0)
+  died = bool(select.select([ended], [], [], 5)[0])
+  if not died:
+    signal.pidfd_send_signal(ended, signal.SIGKILL)
+  os.close(ended)
+  assert died
