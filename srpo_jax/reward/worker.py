@@ -61,6 +61,8 @@ def nurse(verifiers: Verifiers, replies: TextIO) -> bool:
     for line in sys.stdin:
       serve(json.loads(line), verifiers, replies)
     status = 0
+  except BrokenPipeError:
+    status = 0  # The owner is gone; another child would find nobody either.
   except BaseException:
     traceback.print_exc()
   finally:

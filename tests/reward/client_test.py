@@ -388,11 +388,26 @@ def test_a_busy_worker_dies_with_a_service_that_is_killed(item):
     ready = f'{own.address}/readyz'
     wait_until(lambda: httpx.get(ready, timeout=60).status_code == 200)
     (worker,) = filter(is_worker, children(own.pid))
-    before = ticks(worker)
+    wait_until(lambda: children(worker))
+    (judge,) = children(worker)
+    before = ticks(judge)
     power = item('9^{9^{9^9}}', '1+x', limits={'wall_s': 60})
     with RewardClient(own.address) as client:
       client.submit([power])
       # Deep in its multiplication, where no thread of its own could run.
-      wait_until(lambda: ticks(worker) > before + 20)
+      wait_until(lambda: ticks(judge) > before + 20)
       os.kill(own.pid, signal.SIGKILL)
-      wait_until(lambda: not is_running(worker))
+      wait_until(lambda: not is_running(worker) and not is_running(judge))
+
+
+def test_a_worker_whose_owner_died_before_it_was_ready_ends():
+  """It must not look for jobs for ever, one child after the other."""
+  worker = subprocess.Popen(
+    [sys.executable, '-m', 'srpo_jax.reward.worker'],
+    stdin=subprocess.PIPE,
+    stdout=subprocess.PIPE,
+    env=child_environment(),
+  )
+  worker.stdout.close()
+  assert worker.wait(60) == 0
+  worker.stdin.close()
