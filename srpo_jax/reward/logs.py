@@ -31,6 +31,8 @@ def configure(level: str, always: dict[str, Any] | None = None) -> None:
   handler.setFormatter(JsonFormatter(always or {}))
   logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
   LOGGER.setLevel(level.upper())
+  # It warns of children that ended after its loop, as ours may at a refusal.
+  logging.getLogger('asyncio').setLevel(logging.ERROR)
 
 
 class JsonFormatter(logging.Formatter):
