@@ -6,19 +6,21 @@ is forked before the job is made, as the keeper does it.
 """
 
 import contextlib
+import importlib.util
 import json
 import lzma
 import os
-import resource
 import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-from srpo_jax.reward.sandbox.inside import guest, host
+from srpo_jax.reward.sandbox.inside import host
 from srpo_jax.reward.sandbox.inside.ended import Ended
 
 DATA = Path(__file__).parents[5] / 'shared' / 'data'
@@ -34,10 +36,22 @@ LIMITS = {
 }
 
 
+def load_guests() -> ModuleType:
+  """The module guests.py; tests are no package, so nothing imports it."""
+  path = Path(__file__).with_name('guests.py')
+  spec = importlib.util.spec_from_file_location('guests', path)
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  return module
+
+
+GUESTS = load_guests()
+
+
 class Watch:
   """A stand-in: one wall limit over all stretches, and the end of a child."""
 
-  def __init__(self, child: int, limit_s: float):
+  def __init__(self, child: BaseProcess, limit_s: float):
     self._child = child
     self._left_s = limit_s
     self._deadline = 0.0
@@ -59,40 +73,20 @@ class Watch:
 
   def death(self) -> Ended:
     """How the child ended."""
-    status = os.waitstatus_to_exitcode(os.waitpid(self._child, 0)[1])
-    self._child = 0
-    return Ended('runtime_error', f'exit status {status}')
+    self._child.join()
+    return Ended('runtime_error', f'exit status {self._child.exitcode}')
 
   def kill(self) -> None:
-    """Ends the child, if `death` has not seen its end."""
-    if self._child:
+    """Ends the child and its script, if they have not ended."""
+    pid = self._child.pid
+    children = Path(f'/proc/{pid}/task/{pid}/children')
+    with contextlib.suppress(OSError):
       # A script that never ends would outlive the guest that started it.
-      children = Path(f'/proc/{self._child}/task/{self._child}/children')
       for script in children.read_text().split():
         os.kill(int(script), signal.SIGKILL)
-      os.kill(self._child, signal.SIGKILL)
-      os.waitpid(self._child, 0)
-
-
-def become_guest(sock: socket.socket, limits: dict) -> None:
-  """The child: no streams, some limits, then it serves."""
-  try:
-    null = os.open('/dev/null', os.O_RDWR)
-    for stream in (0, 1, 2):
-      os.dup2(null, stream)
-    memory = (limits['memory_mb'] << 20) + address_space()
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
-    guest.serve(sock, limits)
-  finally:
-    os._exit(1)
-
-
-def address_space() -> int:
-  """Bytes that this process has mapped already, tests and all."""
-  pages = int(Path('/proc/self/statm').read_text().split()[0])
-  return pages * resource.getpagesize()
+    self._child.kill()
+    self._child.join()
+    self._child.close()
 
 
 def judge_program(
@@ -107,10 +101,7 @@ def judge_program(
   """
   limits = LIMITS | limits
   ours, theirs = socket.socketpair()
-  child = os.fork()
-  if not child:
-    ours.close()
-    become_guest(theirs, limits)
+  child = GUESTS.start(theirs, limits)
   theirs.close()
   watch = Watch(child, limits['wall_s'])
   try:
@@ -135,6 +126,12 @@ def read_set(name: str) -> list[dict]:
 def judge() -> Callable[..., dict]:
   """The function that judges a program."""
   return judge_program
+
+
+@pytest.fixture(scope='session')
+def guests() -> ModuleType:
+  """The module that starts guests."""
+  return GUESTS
 
 
 @pytest.fixture(scope='session')

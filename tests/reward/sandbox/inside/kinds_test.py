@@ -2,6 +2,7 @@
 """The kinds 'sat', 'call' and 'stdio'."""
 
 import builtins
+import multiprocessing
 import os
 import select
 import signal
@@ -82,7 +83,9 @@ def test_puzzles_that_are_none(judge, fields):
   assert judge(program, INCREASING | fields)['status'] == 'invalid_task'
 
 
-def test_a_predicate_without_end_ends_the_host(judge, monkeypatch):
+def test_a_predicate_without_end_ends_the_host(judge, guests, monkeypatch):
+  # The child that is to be ended cannot ask its parent's fork server.
+  monkeypatch.setattr(guests, 'SERVER', multiprocessing.get_context('fork'))
   monkeypatch.setattr(host, 'TESTS_CPU_S', 0.0)
   monkeypatch.setattr(host, 'GRACE_S', 0.2)
   tests = {'type': 'sat', 'sat': 'def sat(x): return sum(range(x)) > 0'}
