@@ -12,23 +12,22 @@ from srpo_jax.train.snapshot import Position, Snapshot, no_rewards
 
 
 def advance(run, snapshot: Snapshot, taken: int, ends_epoch: bool) -> Snapshot:
-  """The snapshot after a step; `state`, `ledger`, `rewards` are its already.
+  """The snapshot after a step; all but `position` is of that step already.
 
   Args:
     taken: prompts of the epoch's order that have had their turn.
     ends_epoch: nothing of the order is left.
   """
-  at, kept = snapshot.position, snapshot.kept
+  at = snapshot.position
   at = dataclasses.replace(
     at, step=at.step + 1, stage_step=at.stage_step + 1, taken=taken
   )
   if ends_epoch:
-    kept = keep(run, snapshot)
     at = dataclasses.replace(at, epoch=at.epoch + 1, taken=0)
-  snapshot = dataclasses.replace(snapshot, position=at, kept=kept)
+  snapshot = dataclasses.replace(snapshot, position=at)
   until = run.settings.stages[at.stage].until
   why = until.reached(at.stage_step, at.epoch, snapshot.rewards)
-  why = why if len(kept) else 'no prompt is left'
+  why = why if len(snapshot.kept) else 'no prompt is left'
   return next_stage(run, snapshot, why) if why else snapshot
 
 

@@ -13,7 +13,6 @@ from srpo_jax.jobs import rollout
 from srpo_jax.jobs.asking import Groups
 from srpo_jax.jobs.settings import Settings
 from srpo_jax.srpo import advantages
-from srpo_jax.srpo.history import Ledger
 from srpo_jax.study import read, report
 from srpo_jax.study.evaluations import evaluations
 from srpo_jax.train import tables
@@ -76,16 +75,18 @@ def _rollout_rows(run, scored: Scored) -> dict:
 
 
 def write_tables(run, before, after, rollouts: dict) -> None:
-  """Rollouts of the step; the ledger of an epoch that ended with it."""
+  """Rollouts of the step; the ledger of an epoch that ended with it.
+
+  Args:
+    before, after: the snapshots on both sides of `advance`.
+    rollouts: the table of the step.
+  """
   at, ended = before.position, after.position
   tables.write_rollouts(run.workdir, ended.step, rollouts)
   if (ended.stage, ended.epoch) != (at.stage, at.epoch):
-    write_ledger(run.workdir, after.ledger, **at.when)
-
-
-def write_ledger(workdir: Path, ledger: Ledger, stage: int, epoch: int) -> None:
-  """Writes the rows of one epoch."""
-  tables.write_ledger(workdir, stage, epoch, ledger.of(stage, epoch))
+    rows = before.ledger.of(**at.when)
+    stays_n = np.isin(rows.prompt, before.kept)
+    tables.write_ledger(run.workdir, *at.when.values(), rows, stays_n)
 
 
 def numbers(

@@ -30,7 +30,7 @@ from srpo_jax.core import mesh as mesh_lib
 from srpo_jax.core.records import Batch
 from srpo_jax.data import prompts as prompts_lib
 from srpo_jax.jobs import asking, heldout, logbook, stopping
-from srpo_jax.jobs.advance import advance
+from srpo_jax.jobs.advance import advance, keep
 from srpo_jax.jobs.parts import Parts, build
 from srpo_jax.jobs.settings import Settings
 from srpo_jax.reward.client import RewardUnavailable
@@ -106,7 +106,7 @@ def first_snapshot(workdir: Path, settings: Settings, parts, start) -> Snapshot:
     )
   at = Position(before=int(ledger.stage.max(initial=0)))
   for s, e in sorted(set(zip(ledger.stage, ledger.epoch, strict=True))):
-    logbook.write_ledger(workdir, ledger, int(s), int(e))
+    tables.write_ledger(workdir, s, e, ledger.of(s, e))
   line = {'step': 0, 'stage_name': stage.name, **at.when}
   return Snapshot(start.fresh(), ledger, kept, at, pending=line)
 
@@ -176,8 +176,11 @@ def step(run: Run, snapshot: Snapshot, order: np.ndarray) -> Snapshot:
     ledger=asked.ledger,
     rewards=np.append(snapshot.rewards, numbers['reward/mean']),
   )
-  new = advance(run, new, asked.taken, ends_epoch=asked.taken == len(order))
-  logbook.write_tables(run, snapshot, new, rows)
+  ends_epoch = asked.taken == len(order)
+  if ends_epoch:
+    new = dataclasses.replace(new, kept=keep(run, new))
+  before, new = new, advance(run, new, asked.taken, ends_epoch)
+  logbook.write_tables(run, before, new, rows)
   real_B = np.repeat(asked.groups.real_P, run.settings.group_size)
   tokens = {'tokens/train': int(batch.segment_BT[real_B].sum())}
   numbers = {**numbers, **learned, **tokens}

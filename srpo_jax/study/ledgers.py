@@ -132,9 +132,10 @@ def _epoch(run: read.Run, stage: int, number: int, rows: read.Columns) -> Epoch:
   judged = rows['judged'] > 0
   share = rows['correct'] / np.maximum(rows['judged'], 1)
   unsolved = set(rows['prompt'][~solved].tolist())
-  stays = rows.get('kept')
-  if stays is not None:
-    stays = frozenset(rows['prompt'][stays.astype(bool)].tolist())
+  stays, kept = None, rows.get('kept')
+  # Null in the rows that a run took over from another.
+  if kept is not None and kept.dtype == bool:
+    stays = frozenset(rows['prompt'][kept].tolist())
   right = {}
   for prompt, value, known in zip(ids, share.tolist(), judged, strict=True):
     if known:

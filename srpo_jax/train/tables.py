@@ -66,7 +66,8 @@ LEVEL = pa.field('level', pa.string())
 
 # One row a prompt and epoch. `judged` and `correct` count samples, `truncated`
 # those without an end token; `statuses` is a JSON object status -> count with
-# the statuses that occurred.
+# the statuses that occurred. `kept` says whether history kept the prompt at the
+# end of the epoch; null in what a run took over from another.
 LEDGER = pa.schema(
   [
     ('prompt', pa.uint64()),
@@ -78,6 +79,7 @@ LEDGER = pa.schema(
     ('length_mean', pa.float32()),
     ('truncated', pa.int32()),
     ('statuses', pa.string()),
+    ('kept', pa.bool_()),
   ]
 )
 
@@ -108,7 +110,11 @@ def write_evals(
 
 
 def write_ledger(
-  workdir: str | os.PathLike, stage: int, epoch: int, rows: history.Ledger
+  workdir: str | os.PathLike,
+  stage: int,
+  epoch: int,
+  rows: history.Ledger,
+  stays_n: np.ndarray | None = None,
 ) -> pathlib.Path:
   """Writes ledger/epoch_<stage>_<epoch>.parquet, over an earlier one.
 
@@ -117,9 +123,11 @@ def write_ledger(
     stage: number of the stage.
     epoch: number of the epoch in the stage.
     rows: the ledger's rows of that epoch, `ledger.of(stage, epoch)`.
+    stays_n: True where the prompt was kept after it; None if nobody knows.
   """
   columns = rows.columns()
   columns['statuses'] = [_json_text(counts) for counts in rows.statuses]
+  columns['kept'] = [None] * len(rows) if stays_n is None else stays_n
   name = f'epoch_{stage}_{epoch}.parquet'
   return _write(pathlib.Path(workdir) / 'ledger' / name, LEDGER, columns)
 

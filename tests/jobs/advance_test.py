@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """From step to step: batches, epochs, stages, and what carries over."""
 
+import dataclasses
 import types
 
 import numpy as np
 import pytest
 
 from srpo_jax.core.config import ConfigError
-from srpo_jax.jobs.advance import advance
+from srpo_jax.jobs.advance import advance, keep
 from srpo_jax.srpo import history
 from srpo_jax.srpo.stages import Plateau, Stage, Until
 from srpo_jax.train.snapshot import Position, Snapshot
@@ -48,6 +49,8 @@ def ledger(prompts, stage=1, epoch=1):
 def move(run, position, kept=IDS, ends=False, rewards=(), rows=None):
   rows = history.empty() if rows is None else rows
   snapshot = Snapshot('state', rows, kept, position, np.array(rewards))
+  if ends:
+    snapshot = dataclasses.replace(snapshot, kept=keep(run, snapshot))
   return advance(run, snapshot, taken=4, ends_epoch=ends)
 
 
@@ -60,7 +63,7 @@ def test_inside_an_epoch_only_the_turn_moves():
 def test_an_epoch_ends_with_the_filter():
   seen = []
 
-  def keep(kept, pool, rows, rng):
+  def first_two(kept, pool, rows, rng):
     seen.append((kept.tolist(), pool.tolist(), rows.stage.tolist()))
     return kept[:2]
 
@@ -70,7 +73,7 @@ def test_an_epoch_ends_with_the_filter():
     **{k: np.concatenate([v, getattr(other, k)]) for k, v in
        rows.columns().items()}
   )  # fmt: skip
-  run = fake_run(Until(steps=9), keep=keep)
+  run = fake_run(Until(steps=9), keep=first_two)
   new = move(run, Position(taken=4), kept=IDS[:3], ends=True, rows=both)
   assert new.kept.tolist() == [0, 1]
   assert new.position == Position(step=1, stage_step=1, epoch=1)

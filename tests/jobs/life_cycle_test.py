@@ -232,8 +232,11 @@ def test_the_filter_drops_what_was_all_correct(whole_run):
     of = {line['epoch']: line for line in lines}
     assert of[epoch]['history/kept'] == len(asked)
     assert of[epoch + 1]['history/kept'] == len(asked - solved)
-    ledger = pq.read_table(whole_run / f'ledger/epoch_1_{epoch}.parquet')
-    assert set(ledger.to_pydict()['prompt']) == asked
+    path = whole_run / f'ledger/epoch_1_{epoch}.parquet'
+    ledger = pq.read_table(path).to_pydict()
+    assert set(ledger['prompt']) == asked
+    rows = zip(ledger['prompt'], ledger['kept'], strict=True)
+    assert {prompt for prompt, kept in rows if kept} == asked - solved
   assert lines[-1]['history/dropped'] > 0
   total = lines[-1]['history/kept'] + lines[-1]['history/dropped']
   assert total == lines[0]['history/kept']

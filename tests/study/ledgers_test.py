@@ -16,7 +16,8 @@ def write(workdir, epochs, rule='keep_unsolved', kept=None, evals=None):
   """A workdir of {(stage, epoch): {prompt: right of 4}}; a step an epoch.
 
   Args:
-    kept: (stage, epoch) -> prompts that the ledger says are kept after it.
+    kept: (stage, epoch) -> prompts that the ledger says are kept after it,
+      None where it says nothing.
     evals: (set, step) -> {prompt: right of 1}.
   """
   (workdir / 'config.gin').write_text(f'HISTORY = @{rule}\n')
@@ -39,7 +40,8 @@ def write(workdir, epochs, rule='keep_unsolved', kept=None, evals=None):
       ],
     }
     if kept:
-      table['kept'] = [x in kept[stage, epoch] for x in right]
+      stays = kept[stage, epoch]
+      table['kept'] = [None if stays is None else x in stays for x in right]
     path = workdir / 'ledger' / f'epoch_{stage}_{epoch}.parquet'
     pq.write_table(pa.table(table), path)
     line = {'step': step, 'stage': stage, 'epoch': epoch, 'history/kept': n}
@@ -115,6 +117,13 @@ def test_the_ledger_says_itself_what_is_kept(tmp_path):
   assert found[2].right == 0.5
   assert found[2].later[0].where == 'stage 1, epoch 3'
   assert found[2].forgotten
+
+
+def test_where_the_ledger_says_nothing_the_next_epoch_does(tmp_path):
+  # Epoch 1 was taken over from another run.
+  epochs = {(1, 1): {1: 4, 2: 2, 3: 1}, (2, 1): {2: 2, 3: 4}}
+  run = write(tmp_path, epochs, kept={(1, 1): None, (2, 1): {2, 3}})
+  assert list(dropped(run)) == [1]
 
 
 def test_an_epoch_cut_short_does_not_drop_who_was_not_reached(tmp_path):

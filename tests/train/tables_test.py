@@ -128,14 +128,18 @@ def test_evals_carry_the_level_where_known(tmp_path):
 
 
 def test_ledger_holds_the_rows_of_an_epoch(tmp_path):
-  path = tables.write_ledger(tmp_path, 1, 2, ledger(7, 8))
+  stays_n = np.array([True, False])
+  path = tables.write_ledger(tmp_path, 1, 2, ledger(7, 8), stays_n)
   assert path == tmp_path / 'ledger' / 'epoch_1_2.parquet'
   table = pq.read_table(path)
   assert table.schema.equals(tables.LEDGER)
   assert table['step'].to_pylist() == [7, 8]
   assert table['prompt'].to_pylist() == [2**64 - 1] * 2
   assert json.loads(table['statuses'][0].as_py()) == {'correct': 3, 'wrong': 1}
-  # A later write takes its place.
+  assert table['kept'].to_pylist() == [True, False]
+  # A later write takes its place; what is not known is null.
+  tables.write_ledger(tmp_path, 1, 2, ledger(7))
+  assert pq.read_table(path)['kept'].to_pylist() == [None]
   tables.write_ledger(tmp_path, 1, 2, ledger())
   assert len(pq.read_table(path)) == 0
 

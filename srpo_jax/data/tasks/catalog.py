@@ -95,11 +95,11 @@ CORPUS_MATH: dict[str, int] = {
   'gym_count_bits': 8,
 }
 
-# The one-operation families; compositions.py came after the shipped policy.
-_FIRST_CODE = tuple(
-  level for level, task in CODE.items() if task.__module__ == programs.__name__
-)
-CORPUS_CODE: dict[str, int] = dict.fromkeys(_FIRST_CODE, 20)
+# Few of the compositions, so that something is left to learn about them.
+CORPUS_CODE: dict[str, int] = {
+  level: 40 if task.__module__ == programs.__name__ else 1
+  for level, task in CODE.items()
+}
 
 # Level: (prompts in train, prompts in test). Chosen so that the shipped policy
 # is right about half of the time: some levels it has mastered, most it gets
@@ -129,4 +129,19 @@ EMBEDDED_MATH: dict[str, tuple[int, int]] = {
   'gym_count_bits': (8, 4),
 }
 
-EMBEDDED_CODE: dict[str, tuple[int, int]] = dict.fromkeys(_FIRST_CODE, (20, 10))
+EMBEDDED_CODE: dict[str, tuple[int, int]] = {
+  'code_affine': (4, 1),
+  'code_brackets': (4, 1),
+  'code_fold': (4, 1),
+  'code_each': (4, 1),
+  'code_keep': (4, 1),
+  'code_text': (4, 1),
+  'code_twice': (8, 4),
+  'code_wide': (8, 4),
+  'code_fold_kept': (12, 6),
+  'code_each_kept': (16, 8),
+  'code_choice': (20, 10),
+  'code_two_texts': (24, 12),
+  'code_two_folds': (28, 14),
+  'code_part': (28, 14),
+}
