@@ -63,6 +63,7 @@ setup(
     'sympy>=1.13',
     'tensorboardX>=2.6.4',
     'tensorflow-datasets>=4.9.10',
+    'tokenizers>=0.21',
     'uvicorn>=0.35',
   ],
   extras_require={

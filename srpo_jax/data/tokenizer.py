@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tokenizers: text to ids and back, exactly.
 
-A tokenizer is any object with `encode`, `decode`, `vocab_size`, `pad_id` and
-`end_ids`. SentencePieceTokenizer reads a sentencepiece model; the embedded
-policy's own model is made by `train_sentencepiece`.
+SentencePieceTokenizer reads a sentencepiece model, tokenizer_json.py the
+tokenizer.json of a Hugging Face folder; the embedded policy's own model is made
+by `train_sentencepiece`.
 """
 
 import collections
@@ -18,6 +18,7 @@ import sentencepiece
 from srpo_jax.core.config import ConfigError
 
 TAGS = ('<think>', '</think>', '<answer>', '</answer>')
+MODEL_NAME = 'tokenizer.model'
 PAD, END, UNKNOWN = '<pad>', '</s>', '<unk>'
 WORD = re.compile(' [A-Za-z]{2,}|[A-Za-z]{3,}')
 SPACE = '\u2581'  # how sentencepiece writes a space inside a piece
@@ -29,6 +30,7 @@ class Tokenizer(Protocol):
   vocab_size: int
   pad_id: int
   end_ids: tuple[int, ...]
+  files: dict[str, bytes]  # what to save beside the weights
 
   def encode(self, text: str) -> list[int]:
     """The ids of a text; no start or end token is added."""
@@ -44,7 +46,7 @@ class SentencePieceTokenizer:
     vocab_size: number of ids.
     pad_id: the model's pad, or its unknown id where it has none.
     end_ids: ids that end a response.
-    model_bytes: the model file, to save beside the weights.
+    files: the model file, to save beside the weights.
   """
 
   def __init__(
@@ -62,8 +64,9 @@ class SentencePieceTokenizer:
     Raises:
       ConfigError: no such file, not a sentencepiece model, or no such piece.
     """
-    self.model_bytes, name = _read(model)
-    self._model = _parse(self.model_bytes, name)
+    data, name = _read(model)
+    self.files = {MODEL_NAME: data}
+    self._model = _parse(data, name)
     self.vocab_size = self._model.vocab_size()
     pad, end = self._model.pad_id(), self._model.eos_id()
     self.pad_id = pad if pad >= 0 else self._model.unk_id()

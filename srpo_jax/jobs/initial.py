@@ -18,7 +18,12 @@ import optax
 import orbax.checkpoint as ocp
 
 from srpo_jax.core.config import ConfigError
-from srpo_jax.data.tokenizer import SentencePieceTokenizer, Tokenizer
+from srpo_jax.data.tokenizer import (
+  MODEL_NAME,
+  SentencePieceTokenizer,
+  Tokenizer,
+)
+from srpo_jax.data.tokenizer_json import JsonTokenizer
 from srpo_jax.policy import huggingface
 from srpo_jax.policy.config import DecoderConfig
 from srpo_jax.policy.policy import Params
@@ -31,7 +36,7 @@ EMBEDDED = Path(__file__).parents[1] / 'assets' / 'policy'
 
 class Source(NamedTuple):
   """Attributes:
-  identity: folder with config.json and tokenizer.model.
+  identity: folder with config.json and a tokenizer.
   checkpoint: Orbax checkpoint with the weights; None if they lie in
     `identity` as model.safetensors.
   """
@@ -65,7 +70,10 @@ def find(init_from: str | None) -> Source:
 
 def tokenizer(source: Source) -> Tokenizer:
   """The tokenizer that lies beside the weights."""
-  return SentencePieceTokenizer(source.identity / 'tokenizer.model')
+  model = source.identity / MODEL_NAME
+  if model.exists():
+    return SentencePieceTokenizer(model)
+  return JsonTokenizer(source.identity)
 
 
 def decoder_config(source: Source) -> DecoderConfig:
@@ -149,7 +157,7 @@ def optimizer_state(source: Source, like: TrainState) -> optax.OptState:
 
 
 def save_identity(
-  workdir: Path, decoder: DecoderConfig, found: SentencePieceTokenizer
+  workdir: Path, decoder: DecoderConfig, found: Tokenizer
 ) -> None:
   """WORKDIR/policy: what a later run needs beside a checkpoint."""
   folder = Path(workdir) / 'policy'
@@ -158,4 +166,5 @@ def save_identity(
   raw = huggingface.config_to_json(decoder, ids)
   text = json.dumps(raw, indent=2, sort_keys=True)
   (folder / 'config.json').write_text(text + '\n')
-  (folder / 'tokenizer.model').write_bytes(found.model_bytes)
+  for name, data in found.files.items():
+    (folder / name).write_bytes(data)

@@ -198,4 +198,5 @@ def save(folder: Path, policy_config, params, tokenizer) -> None:
     'pad_token_id': tokenizer.pad_id,
   }
   huggingface.save(folder, policy_config, params, ids)
-  (folder / 'tokenizer.model').write_bytes(tokenizer.model_bytes)
+  for name, data in tokenizer.files.items():
+    (folder / name).write_bytes(data)
