@@ -73,7 +73,10 @@ setup(
     'notebooks': ['ipykernel', 'jupyter', 'nbclient', 'nbformat'],
     'test': [
       'hypothesis>=6.140',
+      'ipykernel>=7.0',
       'kubernetes-validate>=1.37',
+      'nbclient>=0.10.2',
+      'nbformat>=5.10',
       'pytest>=8.4',
       'pytest-timeout>=2.4',
       'pyyaml>=6.0',
