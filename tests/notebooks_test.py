@@ -55,6 +55,10 @@ SHORT = {
       'EVAL_EVERY': 50,
     },
   },
+  '4_real_model': {
+    'STEPS': 2,
+    'SIZES': {**RUN, 'MAX_PROMPT_TOKENS': 6, 'EVAL_EVERY': 50},
+  },
 }
 
 every_notebook = pytest.mark.parametrize(
