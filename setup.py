@@ -58,6 +58,7 @@ setup(
     'requests>=2.32',
     'rich>=14',
     'safetensors>=0.6',
+    'scipy>=1.13',
     'sentencepiece>=0.2.1',
     'starlette>=1.0',
     'sympy>=1.13',

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes the runs of docs/results.md, and compares them.
 
-`python benchmarks/experiments.py history --out=runs/experiments` (or regimes)
+`python benchmarks/experiments.py history --out=runs/experiments`
+and the same with regimes, and with forgetting once history is done.
 
 Each arm of an experiment is trained once for every seed. A run that is done is
 left alone and a stopped one goes on, so this may be stopped (Ctrl-C, SIGTERM)
 and called again at any time, also with more seeds. Then the comparison of
-`python -m srpo_jax.study` is written into OUT/NAME/comparison.
+`python -m srpo_jax.study` is written into OUT/NAME/comparison; tables.py and
+forgetting.py print what docs/results.md shows of it.
 """
 
 import argparse
@@ -29,11 +31,14 @@ class Experiment:
     job: the gin file of the job.
     flags: of every arm.
     arms: label -> flags of its own. The others are compared with the first.
+    start: another experiment; a run begins with the policy that the same arm
+      ended with there, under the same seed.
   """
 
   job: str
   flags: tuple[str, ...]
   arms: dict[str, tuple[str, ...]]
+  start: str | None = None
 
 
 def baseline(*names: str) -> tuple[str, ...]:
@@ -75,6 +80,20 @@ EXPERIMENTS = {
       'code only': baseline('code_only'),
     },
   ),
+  # What the policies of `history` make of the prompts that they trained on: the
+  # evaluation before the first step, of which nothing else is used. What is
+  # trained on cannot be held out, hence the other set.
+  'forgetting': Experiment(
+    'stage1.gin',
+    (
+      '--gin.STEPS=1',
+      '--gin.EVAL_SAMPLES=16',
+      "--gin.stage1/Stage.mixture=('embedded_code/train',)",
+      "--gin.stage1/Stage.heldout=('embedded_math/train',)",
+    ),
+    {'no filter': (), 'history resampling': ()},
+    start='history',
+  ),
 }
 
 
@@ -114,6 +133,9 @@ def commands(
       f'--gin.SEED={seed}',
       f'--workdir={workdir}',
     ]
+    if experiment.start:
+      start = folder.parent / experiment.start / arm.replace(' ', '_')
+      found[workdir].append(f"--gin.INIT_FROM='{start / str(seed)}'")
   return found
 
 
@@ -168,6 +190,8 @@ class Pool:
         command, stdout=output, stderr=output, start_new_session=True
       )
     self._running.add(process)
+    if self._stopped:  # while it was started
+      process.terminate()
     status = process.wait()
     self._running.discard(process)
     return status

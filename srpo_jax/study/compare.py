@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from srpo_jax.study import curves, plots, specs, student
+from srpo_jax.study import curves, intervals, plots, specs
 from srpo_jax.study.derived import Alignment
 from srpo_jax.study.evaluations import Evaluation
 from srpo_jax.study.groups import Group
@@ -203,7 +203,7 @@ def _band(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.zeros(0), np.zeros(0)
   mean = rows.mean(axis=0)
   error = rows.std(axis=0, ddof=1) / np.sqrt(n)
-  reach = student.quantile(0.975, n - 1) * error
+  reach = intervals.t_quantile(n - 1) * error
   return mean - reach, mean + reach
 
 
