@@ -9,6 +9,7 @@ gives it the numbers of a step as they went to metrics.jsonl.
 import collections
 import itertools
 import math
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 
@@ -64,7 +65,10 @@ class Progress:
     console: rich.console.Console | None = None,
     clock: Callable[[], float] = time.monotonic,
   ):
-    self._console = console or rich.console.Console(highlight=False)
+    # FORCE_COLOR, which a notebook sets, makes no terminal.
+    self._console = console or rich.console.Console(
+      highlight=False, force_terminal=sys.stdout.isatty()
+    )
     self._total_steps = total_steps
     self._title = title
     self._first_step = first_step

@@ -180,3 +180,10 @@ def test_texts():
   assert progress.sparkline([0, 1, 2, 3], 2) == '▁█'
   assert progress.sparkline([1, 1], 5) == '▁▁'
   assert progress.sparkline([], 5) == ''
+
+
+def test_a_notebook_that_forces_colour_is_no_terminal(monkeypatch, capsys):
+  monkeypatch.setenv('FORCE_COLOR', '1')
+  with progress.Progress(2, 'x') as shown:
+    shown.step(step_of(1))
+  assert '\x1b' not in capsys.readouterr().out
