@@ -9,6 +9,7 @@ gives it the numbers of a step as they went to metrics.jsonl.
 import collections
 import itertools
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -214,12 +215,11 @@ class Progress:
     return rows
 
   def _print_line(self, evaluated: bool) -> None:
-    """One plain line of at most 100 columns."""
+    """One plain line; at its end what was evaluated."""
     if self._lines % HEADER_EVERY == 0:
       self._print(_LINE.format(*_HEADER))
     self._lines += 1
     get = self._get
-    last = [values[-1] for values in self._evals.values()] if evaluated else []
     self._print(
       _LINE.format(
         f'{self._step}/{self._total_steps}',
@@ -232,9 +232,22 @@ class Progress:
         decimal_text(get('response_length/mean'), 1),
         count_text(get('speed/rollout_tokens_per_s')),
         clock_text(self.seconds_left()),
-        ' '.join(decimal_text(value, 3) for value in last),
+        self._evaluated() if evaluated else '',
       ).rstrip()
     )
+
+  def _evaluated(self) -> str:
+    """pass@1 last: 0.412, or of several sets 'code 0.31 math 0.412'."""
+    last = {name: values[-1] for name, values in self._evals.items()}
+    # A single set needs no name.
+    shared = os.path.commonprefix(list(last))
+    if len(last) > 1:
+      shared = shared[: shared.rfind('_') + 1]
+    texts = [
+      f'{name.removeprefix(shared)} {decimal_text(value, 3)}'
+      for name, value in last.items()
+    ]
+    return ' '.join(texts).strip()
 
   def _print(self, line: str) -> None:
     """Text as it is: no markup, no wrapping."""
