@@ -9,7 +9,6 @@ gives it the numbers of a step as they went to metrics.jsonl.
 import collections
 import itertools
 import math
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -238,16 +237,13 @@ class Progress:
 
   def _evaluated(self) -> str:
     """pass@1 last: 0.412, or of several sets 'code 0.31 math 0.412'."""
-    last = {name: values[-1] for name, values in self._evals.items()}
-    # A single set needs no name.
-    shared = os.path.commonprefix(list(last))
-    if len(last) > 1:
-      shared = shared[: shared.rfind('_') + 1]
-    texts = [
-      f'{name.removeprefix(shared)} {decimal_text(value, 3)}'
-      for name, value in last.items()
+    last = [
+      (name.removeprefix('embedded_'), decimal_text(values[-1], 3))
+      for name, values in self._evals.items()
     ]
-    return ' '.join(texts).strip()
+    if len(last) == 1:
+      return last[0][1]
+    return ' '.join(f'{name} {value}' for name, value in last)
 
   def _print(self, line: str) -> None:
     """Text as it is: no markup, no wrapping."""

@@ -73,8 +73,8 @@ def test_plain_lines_fit_105_columns_and_have_no_escape_codes():
   out = console(terminal=False)
   with progress.Progress(100_000, 'x', console=out, every=1) as shown:
     for step in range(99_000, 99_030):
-      code = {'accuracy/code': 0.31, 'eval/own_math/pass@1': 0.5}
-      shown.step({**step_of(step), **code, 'eval/own_code/pass@1': 0.25})
+      code = {'accuracy/code': 0.31, 'eval/embedded_math/pass@1': 0.5}
+      shown.step({**step_of(step), **code, 'eval/embedded_code/pass@1': 0.25})
   text = out.file.getvalue()
   assert '\x1b' not in text
   assert '0.62/0.31' in text
