@@ -4,11 +4,11 @@
 `python benchmarks/experiments.py history --out=runs/experiments`
 and the same with regimes, and with forgetting once history is done.
 
-Each arm of an experiment is trained once for every seed. A run that is done is
-left alone and a stopped one goes on, so this may be stopped (Ctrl-C, SIGTERM)
-and called again at any time, also with more seeds. Then the comparison of
-`python -m srpo_jax.study` is written into OUT/NAME/comparison; tables.py and
-forgetting.py print what docs/results.md shows of it.
+Each arm of an experiment is trained once for every seed. A run that is done
+says so in seconds, and a stopped one goes on: this may be stopped (Ctrl-C,
+SIGTERM) and called again at any time, also with more seeds; with other flags it
+refuses. Then the comparison of `python -m srpo_jax.study` is written into
+OUT/NAME/comparison; tables.py and forgetting.py print docs/results.md's tables.
 """
 
 import argparse
@@ -110,10 +110,16 @@ def main() -> int:
   asked = parser.parse_args()
   experiment, folder = EXPERIMENTS[asked.name], asked.out / asked.name
   runs = commands(experiment, folder, asked.seeds, asked.flags)
-  failed = Pool(asked.jobs).run(runs)
+  for workdir in runs:
+    start = start_of(experiment, workdir)
+    if start and not (start / 'done.json').exists():
+      print(f'{start}: not done; run the experiment {experiment.start} first')
+      return 2
+  pool = Pool(asked.jobs)
+  failed = pool.run(runs)
   for workdir, status in failed.items():
     print(f'{workdir}: exit {status}; see {log_path(workdir)}')
-  return 1 if failed else compare(experiment, runs, folder)
+  return 1 if failed or pool.stopped else compare(experiment, runs, folder)
 
 
 def commands(
@@ -133,10 +139,18 @@ def commands(
       f'--gin.SEED={seed}',
       f'--workdir={workdir}',
     ]
-    if experiment.start:
-      start = folder.parent / experiment.start / arm.replace(' ', '_')
-      found[workdir].append(f"--gin.INIT_FROM='{start / str(seed)}'")
+    start = start_of(experiment, workdir)
+    if start:
+      found[workdir].append(f"--gin.INIT_FROM='{start}'")
   return found
+
+
+def start_of(experiment: Experiment, workdir: Path) -> Path | None:
+  """The run of the other experiment that a run begins with."""
+  if experiment.start is None:
+    return None
+  arm, seed = workdir.parts[-2:]
+  return workdir.parents[2] / experiment.start / arm / seed
 
 
 class Pool:
@@ -149,21 +163,22 @@ class Pool:
     self._stopped = False
 
   def run(self, runs: dict[Path, list[str]]) -> dict[Path, int]:
-    """Runs those that are not done; the exit status of each that failed."""
+    """Runs them; the exit status of each that failed."""
     left, failed = queue.SimpleQueue(), {}
-    for workdir, command in runs.items():
-      if not (workdir / 'done.json').exists():
-        left.put((workdir, command))
+    for item in runs.items():
+      left.put(item)
     workers = [
       threading.Thread(target=self._work, args=(share, left, failed))
       for share in self._shares
     ]
-    signal.signal(signal.SIGTERM, self._stop)
-    signal.signal(signal.SIGINT, self._stop)
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    before = [signal.signal(number, self._stop) for number in numbers]
     for worker in workers:
       worker.start()
     for worker in workers:
       worker.join()
+    for number, handler in zip(numbers, before, strict=True):
+      signal.signal(number, handler)
     return failed
 
   def _work(self, share: set[int], left: queue.SimpleQueue, failed: dict):
@@ -195,6 +210,11 @@ class Pool:
     status = process.wait()
     self._running.discard(process)
     return status
+
+  @property
+  def stopped(self) -> bool:
+    """True if not all were run."""
+    return self._stopped
 
   def _stop(self, number: int, frame: object) -> None:
     """Every run writes a checkpoint and ends with 75."""

@@ -25,9 +25,8 @@ def main() -> int:
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument('--out', type=Path, default=Path('runs/experiments'))
   asked = parser.parse_args()
-  seeds = sorted(
-    int(x.name) for x in (asked.out / 'forgetting' / ARMS[0]).glob('[0-9]')
-  )
+  folders = (asked.out / 'forgetting' / ARMS[0]).iterdir()
+  seeds = sorted(int(x.name) for x in folders if (x / 'done.json').exists())
   rows = [row for seed in seeds for row in dropped(asked.out, seed)]
   with open(asked.out / 'forgetting' / 'dropped.csv', 'w', newline='') as file:
     csv.writer(file).writerows([HEAD, *rows])

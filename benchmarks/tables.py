@@ -51,7 +51,7 @@ def print_table(name: str, values: Rows, differences: Rows) -> None:
   print(HEAD.format(first=groups[0]))
   print('|---|---|---|---|')
   for group in groups:
-    mine = [float(r['value']) for r in values if r['group'] == group]
+    mine = [known(r['value']) for r in values if r['group'] == group]
     cells = [group, interval(intervals.t_interval(np.array(mine)))]
     print(f'| {" | ".join([*cells, *difference(against.get(group))])} |')
 
@@ -65,16 +65,21 @@ def difference(row: dict[str, str] | None) -> tuple[str, str]:
   """A group against the first; nothing for the first itself."""
   if row is None or not row['difference']:
     return '', ''
-  mean, low, high, least = (
-    float(row[name])
-    for name in ('difference', 't_low', 't_high', 'smallest_effect')
-  )
+  names = ('difference', 't_low', 't_high', 'smallest_effect')
+  mean, low, high, least = (known(row[name]) for name in names)
   change = f'{number(mean, "+")} ({number(low, "+")} to {number(high, "+")})'
   return change, number(least)
 
 
+def known(text: str) -> float:
+  """A number of the CSV; NaN where it says nothing, as for a single seed."""
+  return float(text or 'nan')
+
+
 def number(value: float, sign: str = '') -> str:
   """Three digits behind the point for shares, fewer for counts."""
+  if np.isnan(value):
+    return '–'
   digits = 3 if abs(value) < 10 else 1 if abs(value) < 1000 else 0
   return f'{value:{sign},.{digits}f}'
 

@@ -64,8 +64,11 @@ def test_the_promised_baselines_are_there():
 def test_regimes_are_as_long_as_both_stages(name):
   files = ['srpo.gin', f'baselines/{name}.gin']
   text = config.load(files, ['STEPS=7'])
-  assert 'STAGE1_STEPS = %STEPS' in text
-  assert 'STAGE2_STEPS = %STEPS' in text
+  for line in ('STAGE1_STEPS = %STEPS', 'STAGE2_STEPS = %STEPS'):
+    assert line in text
+  # Nothing ends either of them before.
+  assert 'PLATEAU = None' in text.splitlines()
+  assert 'STAGE2_PLATEAU = None' in text.splitlines()
   one, two = (gin.query_parameter(f'stage{s}/Stage.mixture') for s in (1, 2))
   assert one == two
   sets = {'mixed': {'math', 'code'}}.get(name, {name.split('_')[0]})

@@ -129,7 +129,11 @@ def execute(notebook, kernel: KernelSpecManager, folder: Path) -> None:
   nbclient.NotebookClient(
     notebook,
     km=manager,
-    timeout=None,  # pytest has one
+    # pytest has a limit of its own; a loaded machine shall change nothing.
+    timeout=None,
+    startup_timeout=600,
+    iopub_timeout=600,
+    raise_on_iopub_timeout=True,
     resources={'metadata': {'path': str(folder)}},
   ).execute()
 
@@ -162,6 +166,7 @@ def test_it_runs_from_top_to_bottom(path, kernel, tmp_path):
   notebook.cells.insert(at + 1, injected)
   execute(notebook, kernel, tmp_path)
   text = outputs(notebook)
+  assert text
   # The panel of a terminal would fill the page with its frames.
   assert '\x1b[' not in text
   last = [cell.execution_count for cell in code_cells(notebook)]

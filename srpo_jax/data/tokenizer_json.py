@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tokenizer of a Hugging Face folder: tokenizer.json.
 
-Qwen, Llama 3 and SmolLM come with one. Which tokens end a response stands in
+Qwen and SmolLM come with one. Which tokens end a response stands in
 the folder's other files; all of them travel with a run.
 """
 
@@ -47,6 +47,11 @@ class JsonTokenizer:
     self.end_ids = self._end_ids(folder)
     pad = _json(folder / 'config.json').get('pad_token_id')
     self.pad_id = self.end_ids[0] if pad is None else pad
+    if not 0 <= self.pad_id < self.vocab_size:
+      raise ConfigError(
+        f'{folder / "config.json"}: pad_token_id is {pad}, but tokens go from '
+        f'0 to {self.vocab_size - 1}; correct it'
+      )
     self._silent = {self.pad_id, *self.end_ids}
 
   def encode(self, text: str) -> list[int]:

@@ -31,6 +31,7 @@ from srpo_jax.core.records import Batch
 from srpo_jax.data import prompts as prompts_lib
 from srpo_jax.jobs import asking, heldout, logbook, stopping
 from srpo_jax.jobs.advance import advance, keep
+from srpo_jax.jobs.initial import Carried
 from srpo_jax.jobs.parts import Parts, build
 from srpo_jax.jobs.settings import Settings
 from srpo_jax.reward.client import RewardUnavailable
@@ -97,18 +98,29 @@ def first_snapshot(workdir: Path, settings: Settings, parts, start) -> Snapshot:
     ConfigError: the run it carries on from had dropped every prompt.
   """
   stage, pool = settings.stages[0], parts.data.mixtures[0].ids
-  ledger, kept = start.carried() or (history.empty(), pool)
-  kept = stages.first_kept(stage, pool, kept, ledger)
+  carried = start.carried() or Carried(history.empty(), pool)
+  ledger = carried.ledger
+  kept = stages.first_kept(stage, pool, carried.kept, ledger)
   if not len(kept):
     raise config.ConfigError(
       f'INIT_FROM = {settings.init_from!r}: it had dropped every prompt of '
       f'{stage.mixture}; try --gin.DROPPED_RETURN=True'
     )
   at = Position(before=int(ledger.stage.max(initial=0)))
-  for s, e in sorted(set(zip(ledger.stage, ledger.epoch, strict=True))):
-    tables.write_ledger(workdir, s, e, ledger.of(s, e))
+  write_carried(workdir, carried)
   line = {'step': 0, 'stage_name': stage.name, **at.when}
   return Snapshot(start.fresh(), ledger, kept, at, pending=line)
+
+
+def write_carried(workdir: Path, carried: Carried) -> None:
+  """The ledger of the run behind; who was kept is known of its end alone."""
+  ledger = carried.ledger
+  epochs = sorted(set(zip(ledger.stage, ledger.epoch, strict=True)))
+  for stage, epoch in epochs:
+    rows = ledger.of(stage, epoch)
+    last = (stage, epoch) == epochs[-1]
+    stays_n = np.isin(rows.prompt, carried.kept) if last else None
+    tables.write_ledger(workdir, stage, epoch, rows, stays_n)
 
 
 def cut_back(workdir: Path, snapshot: Snapshot, writer: MetricsWriter) -> None:

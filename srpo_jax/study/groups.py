@@ -14,16 +14,7 @@ from srpo_jax.core import config
 from srpo_jax.study import read
 
 # What does not change what is learned, beside the seed.
-ASIDE = (
-  'SEED',
-  'DATA_DIR',
-  'CHECKPOINT_EVERY',
-  'CHECKPOINTS_KEPT',
-  'EVAL_EVERY',
-  'REWARD_ADDRESS',
-  'REWARD_DEADLINE',
-  'REWARD_WORKERS',
-)
+ASIDE = (*config.FREE, 'SEED', 'EVAL_EVERY')
 # So many differences stand in a label; the table has them all.
 _IN_LABEL = 3
 _LONGEST = 48

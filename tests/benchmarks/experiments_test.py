@@ -71,19 +71,26 @@ def shell(text):
   return ['/bin/sh', '-c', text]
 
 
-def test_what_is_done_is_left_alone_and_what_fails_is_told(tmp_path):
-  done, new, bad = (tmp_path / name for name in ('done', 'new', 'bad'))
-  done.mkdir()
-  (done / 'done.json').write_text('{}')
-  runs = {
-    done: shell(f'touch {tmp_path}/never'),
-    bad: shell('echo why; exit 1'),
-    new: shell(f'touch {tmp_path}/{{made}}'),
-  }
-  assert experiments.Pool(2).run(runs) == {bad: 1}
+def test_what_fails_is_told_and_the_rest_is_run(tmp_path):
+  bad, good = tmp_path / 'bad', tmp_path / 'good'
+  runs = {bad: shell('echo why; exit 1'), good: shell('echo done')}
+  handlers = [signal.getsignal(x) for x in (signal.SIGTERM, signal.SIGINT)]
+  pool = experiments.Pool(1)
+  assert pool.run(runs) == {bad: 1}
+  assert not pool.stopped
   assert experiments.log_path(bad).read_text() == 'why\n'
-  assert (tmp_path / '{made}').exists()
-  assert not (tmp_path / 'never').exists()
+  assert experiments.log_path(good).read_text() == 'done\n'
+  now = [signal.getsignal(x) for x in (signal.SIGTERM, signal.SIGINT)]
+  assert now == handlers
+
+
+def test_what_it_starts_from_must_be_done(tmp_path, monkeypatch, capsys):
+  flags = ['experiments.py', 'forgetting', f'--out={tmp_path}', '--seeds=1']
+  monkeypatch.setattr(sys, 'argv', flags)
+  assert experiments.main() == 2
+  start = tmp_path / 'history' / 'no_filter' / '0'
+  said = f'{start}: not done; run the experiment history first\n'
+  assert capsys.readouterr().out == said
 
 
 def test_a_refusal_ends_it(tmp_path):
@@ -111,13 +118,10 @@ def test_a_stop_reaches_what_runs(tmp_path):
     ready.read_text()
     os.kill(os.getpid(), signal.SIGTERM)
 
-  before = {s: signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT)}
   threading.Thread(target=stop).start()
-  try:
-    assert experiments.Pool(1).run(runs) == {tmp_path / 'a': 75}
-  finally:
-    for number, handler in before.items():
-      signal.signal(number, handler)
+  pool = experiments.Pool(1)
+  assert pool.run(runs) == {tmp_path / 'a': 75}
+  assert pool.stopped
   assert not experiments.log_path(tmp_path / 'b').exists()
 
 
@@ -152,6 +156,15 @@ def test_tables_of_a_comparison(tmp_path, monkeypatch, capsys):
   assert '| +0.150 (-0.485 to +0.785) | 0.500 |' in text
 
 
+def test_a_single_seed_has_no_interval(capsys):
+  row = {'quantity': 'q', 'at': '5', 'group': 'a', 'value': '0.5'}
+  change = {'group': 'b', 'difference': '0.1', 't_low': '', 't_high': ''}
+  change['smallest_effect'] = ''
+  tables.print_table('q', [row, row | {'group': 'b'}], [change])
+  text = capsys.readouterr().out
+  assert '| b | 0.500 (– to –) | +0.100 (– to –) | – |' in text
+
+
 def write_run(out, arm, seed, kept, right):
   """A run of `history` whose epoch 1 asked 1, 2 and 3, and its evaluation."""
   run = out / 'history' / arm / str(seed)
@@ -165,6 +178,7 @@ def write_run(out, arm, seed, kept, right):
   pq.write_table(pa.table(table), run / 'ledger' / 'epoch_1_1.parquet')
   evals = out / 'forgetting' / arm / str(seed) / 'evals'
   evals.mkdir(parents=True)
+  (evals.parent / 'done.json').write_text('{}')
   rows = {'prompt': pa.array([1, 1, 2, 2, 3, 3], pa.uint64())}
   rows['accuracy'] = pa.array(right, pa.float32())
   path = evals / 'embedded_math_step_000000.parquet'

@@ -95,6 +95,12 @@ def test_nothing_that_ends_a_response_is_refused(tmp_path, ends):
     JsonTokenizer(folder)
 
 
+def test_a_pad_that_is_no_token_is_refused(tmp_path):
+  folder = write_folder(tmp_path, {'eos_token_id': END, 'pad_token_id': 4000})
+  with pytest.raises(ConfigError, match=r'pad_token_id is 4000, but tokens go'):
+    JsonTokenizer(folder)
+
+
 def test_no_sound_file_is_refused(tmp_path):
   with pytest.raises(ConfigError, match=r'tokenizer.json: cannot read the tok'):
     JsonTokenizer(tmp_path)

@@ -86,3 +86,8 @@ def test_one_after_the_other_is_the_same_as_both_in_one(
   rows = pq.read_table(two / 'ledger' / 'epoch_1_1.parquet').to_pydict()
   assert min(rows['step']) == -3
   assert max(rows['step']) <= 0
+  # Who was kept at its end is known, whichever of the two runs wrote it.
+  last = max((both / 'ledger').glob('epoch_1_*.parquet'))
+  kept = [pq.read_table(x / 'ledger' / last.name)['kept'] for x in (two, both)]
+  assert kept[0].to_pylist() == kept[1].to_pylist()
+  assert None not in kept[0].to_pylist()

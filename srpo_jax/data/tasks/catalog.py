@@ -2,7 +2,7 @@
 """Which tasks there are, by level, and how many of each a set holds.
 
 The one table to change: rebuild the shipped sets with
-`python -m srpo_jax.data.builders.procedural` afterwards (docs/prompts.md).
+`python -m srpo_jax.data.builders` afterwards (docs/prompts.md).
 """
 
 import functools
