@@ -19,8 +19,9 @@ NOTEBOOKS = sorted((ROOT / 'notebooks').glob('*.ipynb'))
 README = (ROOT / 'README.md').read_text()
 
 # Where the notebooks are to be found. No address is known to the checkout
-# yet; whoever publishes it changes this and what the tests then name.
-REPOSITORY = 'srpo-jax/srpo_jax'
+# yet; whoever publishes it changes this and what the tests then name. GitHub
+# allows no two hyphens in a row: nobody can take the name before.
+REPOSITORY = 'your--account/srpo_jax'
 COLAB = 'https://colab.research.google.com/github'
 
 # What a notebook is given here in place of its own sizes, so that it takes

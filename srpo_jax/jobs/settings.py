@@ -8,6 +8,7 @@ import dataclasses
 from collections.abc import Callable
 
 import gin
+import numpy as np
 
 from srpo_jax.core import config
 from srpo_jax.reward import endpoints, items
@@ -117,6 +118,8 @@ class Settings:
       config.check(
         callable(value), macro.upper(), value, 'be a function', remedy
       )
+    # What it refuses of its settings it refuses now, not in the first step.
+    self.length_penalty(np.zeros((1, 1)))
 
 
 def _check_counts(s: Settings) -> None:
@@ -212,22 +215,22 @@ def _check_code(s: Settings) -> None:
 def _check_stages(s: Settings) -> None:
   if not s.stages:
     raise config.ConfigError('Settings.stages is empty; name a stage')
-  for stage in s.stages:
+  for i, stage in enumerate(s.stages, start=1):
     steps, epochs = stage.until.steps, stage.until.epochs
-    # With one stage it can only be the macro; with several, say which.
+    # The macros are those of the job with one stage, and of srpo.gin.
     one = len(s.stages) == 1
     if steps is not None:
-      macro = 'STEPS' if one else f'{stage.name}/Until.steps'
-      config.integer(macro, steps, 1)
+      config.integer('STEPS' if one else f'STAGE{i}_STEPS', steps, 1)
     if epochs is not None:
       config.integer('EPOCHS', epochs, 1)
     plateau = stage.until.plateau
+    macro = 'PLATEAU' if i == 1 else f'STAGE{i}_PLATEAU'
     config.check(
       plateau is None or isinstance(plateau, Plateau),
-      'PLATEAU',
+      macro,
       plateau,
       'be a Plateau or None',
-      'try --gin.PLATEAU=@Plateau()',
+      f'try --gin.{macro}=@Plateau()',
     )
     if plateau is not None:
       config.integer('Plateau.window', plateau.window, 1)

@@ -63,8 +63,8 @@ def soft_overlong(
   """
   if not 1 <= buffer <= max_new_tokens:
     raise ConfigError(
-      f'soft_overlong.buffer = {buffer}, but it must be a number of tokens '
-      f'from 1 to MAX_NEW_TOKENS = {max_new_tokens}; DAPO has a fifth of that'
+      f'OVERLONG_BUFFER = {buffer}, but it must be a number of tokens, from 1 '
+      f'to MAX_NEW_TOKENS = {max_new_tokens}; DAPO has a fifth of that'
     )
   into_PG = length_PG - (max_new_tokens - buffer)
   return weight * -np.clip(into_PG / buffer, 0.0, 1.0)

@@ -164,25 +164,30 @@ def _pass_at_1(
   place: float,
 ) -> Quantity:
   """The row of a held-out set."""
+  # One for each run, empty where it did not evaluate this set.
   tables = [
-    [
-      problems_at(run, score, by, place)
-      for run in group.runs
-      for score in scores[run.name]
-      if score.set_name == set_name
-    ]
-    for group in groups
+    [_problems_of(run, scores[run.name], set_name, by, place) for run in x.runs]
+    for x in groups
   ]
-  values = [
-    [_mean(table) for table in of_group]
-    + [np.nan] * (len(g.runs) - len(of_group))
-    for g, of_group in zip(groups, tables, strict=True)
-  ]
+  values = [[_mean(table) for table in of_group] for of_group in tables]
+  known = [[table for table in of_group if table] for of_group in tables]
   problems = [
-    None if i == 0 else _over_problems(tables[0], table)
-    for i, table in enumerate(tables)
+    None if i == 0 else _over_problems(known[0], of_group)
+    for i, of_group in enumerate(known)
   ]
   return _quantity(f'held-out pass@1 on {set_name}', groups, values, problems)
+
+
+def _problems_of(
+  run: read.Run,
+  found: list[evaluations.Evaluation],
+  set_name: str,
+  by: Alignment,
+  place: float,
+) -> dict[int, float]:
+  """pass@1 of each problem of a set; none if the run has no such set."""
+  score = next((x for x in found if x.set_name == set_name), None)
+  return problems_at(run, score, by, place) if score else {}
 
 
 def _over_problems(

@@ -97,6 +97,26 @@ def test_a_wrong_value_names_itself_and_the_remedy(refuse, override, wanted):
     assert '--gin.' in line
 
 
+def test_a_buffer_longer_than_the_responses(refuse):
+  line = refuse('LENGTH_PENALTY=@soft_overlong', 'MAX_NEW_TOKENS=8')
+  assert 'OVERLONG_BUFFER = 14, but it must be a number of tokens' in line
+
+
+@pytest.mark.parametrize(
+  ('override', 'wanted'),
+  [
+    ('STAGE2_PLATEAU=5', 'STAGE2_PLATEAU = 5, but it must be a Plateau or'),
+    ('PLATEAU=5', 'PLATEAU = 5, but it must be a Plateau or None'),
+    ('STAGE1_STEPS=0', 'STAGE1_STEPS = 0, but it must be an integer, at'),
+    ('STAGE2_STEPS=0', 'STAGE2_STEPS = 0, but it must be an integer, at'),
+  ],
+)
+def test_a_stage_names_its_own_macro(refuse, override, wanted):
+  line = refuse(override, gin_file='srpo.gin')
+  assert wanted in line
+  assert f'--gin.{override.partition("=")[0]}' in line
+
+
 def test_a_corrupt_data_file(refuse, tmp_path, monkeypatch):
   copied = tmp_path / 'prompts'
   shutil.copytree(prompts.ASSETS, copied)

@@ -168,7 +168,7 @@ def test_overlong_by_hand():
 
 @pytest.mark.parametrize('buffer', [0, 81])
 def test_overlong_refuses_a_buffer_that_makes_no_sense(buffer):
-  with pytest.raises(ConfigError, match=r'soft_overlong.buffer'):
+  with pytest.raises(ConfigError, match=r'OVERLONG_BUFFER'):
     soft_overlong(np.ones((1, 1)), max_new_tokens=80, buffer=buffer)
 
 
