@@ -85,6 +85,20 @@ def find(init_from: str | None) -> Source:
   )
 
 
+def begun(workdir: Path) -> Source | None:
+  """What a run that goes on has of its own; None before its first checkpoint.
+
+  So it does not need what it came from any more, and would not follow it if
+  that changed.
+  """
+  folder = Path(workdir) / 'checkpoints'
+  own = [p for p in folder.glob('*') if p.name.isdigit()]
+  identity = Path(workdir) / 'policy'
+  if not own or not (identity / 'config.json').exists():
+    return None
+  return Source(identity, max(own, key=lambda path: int(path.name)))
+
+
 def tokenizer(source: Source) -> Tokenizer:
   """The tokenizer that lies beside the weights.
 

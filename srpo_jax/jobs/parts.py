@@ -7,6 +7,7 @@ and devices last.
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -111,8 +112,9 @@ class Start(NamedTuple):
   carried: Callable[[], initial.Carried | None]
 
 
-def make_start(settings, source, policy, mesh, optimizer) -> Start:
-  """The start from a source, which is read when it is asked for."""
+def make_start(settings, policy, mesh, optimizer) -> Start:
+  """The start from INIT_FROM, which is read when it is asked for."""
+  source = functools.partial(initial.find, settings.init_from)
   shapes = jax.eval_shape(policy.init, jax.random.key(0))
   like = abstract_state(policy, optimizer, mesh, shapes)
 
@@ -121,17 +123,17 @@ def make_start(settings, source, policy, mesh, optimizer) -> Start:
     shardings = jax.tree.map(lambda x: x.sharding, like.params)
     if policy.config.lora:
       shardings = lora.split(shardings)[1]
-    found = initial.params(source, plain, shardings)
+    found = initial.params(source(), plain, shardings)
     key = keys.purpose_key(settings.seed, 'init')
     found = add_adapters(policy, mesh, found, key)
     state = make_state(policy, optimizer, mesh, found)
     moments = settings.carry and not settings.stages[0].fresh_optimizer
-    if moments and source.checkpoint is not None:
-      opt_state = initial.optimizer_state(source, like)
+    if moments and source().checkpoint is not None:
+      opt_state = initial.optimizer_state(source(), like)
       return state.replace(opt_state=opt_state)
     return state
 
-  carried = lambda: initial.carried(source) if settings.carry else None
+  carried = lambda: initial.carried(source()) if settings.carry else None
   return Start(like, fresh, carried)
 
 
@@ -139,7 +141,7 @@ def build(
   settings: Settings, workdir: Path, stack: contextlib.ExitStack
 ) -> tuple[Parts, Start]:
   """All parts, and the state before the first step."""
-  source = initial.find(settings.init_from)
+  source = initial.begun(workdir) or initial.find(settings.init_from)
   tokenizer = initial.tokenizer(source)
   template = template_lib.make(settings.template, tokenizer)
   tokenizer = with_ends(tokenizer, template.end_ids)
@@ -192,5 +194,5 @@ def build(
     fresh_optimizer=make_fresh_optimizer(policy, optimizer, mesh),
     scorer=scorer,
   )
-  start = make_start(settings, source, policy, mesh, optimizer)
+  start = make_start(settings, policy, mesh, optimizer)
   return parts, start

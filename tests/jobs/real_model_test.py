@@ -65,6 +65,23 @@ def hub_folder(tmp_path_factory):
   return folder
 
 
+def test_a_run_goes_on_without_what_it_came_from(tiny, hub_folder, tmp_path):
+  source = tmp_path / 'source'
+  shutil.copytree(hub_folder, source)
+  flags = {'STEPS': 3, 'MAX_PROMPT_TOKENS': 20, 'INIT_FROM': f"'{source}'"}
+  whole = tiny('stage1.gin', tmp_path / 'whole', **flags)
+  assert whole.returncode == 0, whole.stdout + whole.stderr
+  tiny('stage1.gin', tmp_path / 'run', killed=(3, 'before'), **flags)
+  shutil.rmtree(source)
+  done = tiny('stage1.gin', tmp_path / 'run', **flags)
+  assert done.returncode == 0, done.stdout + done.stderr
+  one, other = (
+    json.loads((tmp_path / name / 'done.json').read_text())['fingerprint']
+    for name in ('whole', 'run')
+  )
+  assert one == other
+
+
 def test_a_folder_with_tokenizer_json_trains_and_goes_on(
   tiny, hub_folder, tmp_path
 ):
