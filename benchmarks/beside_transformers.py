@@ -48,7 +48,7 @@ def ours(path: str, rounds: int) -> dict:
   from srpo_jax.data.template import question_only
   from srpo_jax.jobs import initial
   from srpo_jax.policy.policy import make_policy
-  from srpo_jax.sampler.sampler import make_sampler
+  from srpo_jax.sampler.sampler import slot_refill
   from srpo_jax.sampler.sampling import SamplerConfig
 
   source = initial.find(path)
@@ -62,7 +62,7 @@ def ours(path: str, rounds: int) -> dict:
   mask_PL = np.arange(tokens_PL.shape[1]) < np.array([[len(i)] for i in ids])
   # No token ends an answer, so that both sides write as many.
   greedy = SamplerConfig(NEW, end_ids=(-1,), pad_id=0, temperature=0.0)
-  sampler = make_sampler(policy, greedy, 1, mesh)
+  sampler = slot_refill(policy, greedy, 1, mesh)
   keys = jax.random.split(jax.random.key(0), (len(ids), 1))
   draw = lambda: np.asarray(
     sampler.draw(params, tokens_PL, mask_PL, keys).tokens_BT

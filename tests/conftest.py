@@ -3,6 +3,7 @@
 
 import importlib.util
 import os
+import tempfile
 from pathlib import Path
 
 import gin
@@ -12,6 +13,10 @@ import pytest
 # start, so that tests that need no jax do not wait for it.
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 os.environ['JAX_NUMPY_RANK_PROMOTION'] = 'raise'
+# One for the whole run, so that runs alike compile once; gone after it.
+_compiled = tempfile.TemporaryDirectory(prefix='srpo_jax-compiled-')
+os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', _compiled.name)
+os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.1')
 
 ROOT = Path(__file__).resolve().parents[1]
 

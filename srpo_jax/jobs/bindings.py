@@ -11,6 +11,8 @@ import gin
 
 from srpo_jax.data import chat, template
 from srpo_jax.policy.config import DecoderConfig, Lora
+from srpo_jax.sampler.sampler import slot_refill
+from srpo_jax.sampler.static import static_batch
 from srpo_jax.srpo import (
   advantages,
   history,
@@ -47,6 +49,8 @@ for function in (
   chat.chat_template,
   chat.chat_think_template,
   chat.chat_boxed_template,
+  slot_refill,
+  static_batch,
   loss.srpo_loss,
   loss_variants.grpo_loss,
   loss_variants.dapo_loss,

@@ -9,7 +9,7 @@ weights the same problems, or is refused.
 import contextlib
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,7 +34,7 @@ from srpo_jax.policy.policy import (
   make_policy,
   param_shapes,
 )
-from srpo_jax.sampler.sampler import Sampler, make_sampler
+from srpo_jax.sampler.sampler import Sampler
 from srpo_jax.sampler.sampling import SamplerConfig
 from srpo_jax.train.state import fingerprint, param_shardings
 from srpo_jax.train.verdicts import Scorer
@@ -214,7 +214,7 @@ def build(
   )
   (workdir / BEGUN).write_text(json.dumps(begun, indent=2) + '\n')
   make = lambda *each: make_bench(
-    *each, mesh, policy, tokenizer, template, scorer
+    *each, mesh, policy, tokenizer, template, scorer, settings.sampler
   )
   return EvalParts(
     benches=tuple(map(make, settings.sets, found, at_once)),
@@ -233,6 +233,7 @@ def make_bench(
   tokenizer: Tokenizer,
   template: AnyTemplate,
   scorer: Scorer,
+  sampler: Callable[..., Sampler],
 ) -> Bench:
   """A set with its sampler; nothing is compiled before it is called."""
   sampling = SamplerConfig(
@@ -254,7 +255,7 @@ def make_bench(
     data=Data((), {asked.name: problems.prompts}, encode, ()),
     template=template,
     scorer=scorer,
-    sampler=make_sampler(policy, sampling, asked.samples, mesh),
+    sampler=sampler(policy, sampling, asked.samples, mesh),
   )
 
 

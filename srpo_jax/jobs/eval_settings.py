@@ -105,6 +105,7 @@ class Evaluation:
     init_from: Hugging Face folder, workdir or checkpoint; None for the
       embedded policy.
     template: makes the template around a question.
+    sampler: makes the sampler of a policy.
     data_dir: folder with data that users bring; None to download.
     rows: responses that are drawn at once, in all.
     pass_at: the k of pass@k, beside 1.
@@ -123,6 +124,7 @@ class Evaluation:
   sets: tuple[EvalSet, ...]
   init_from: str | None
   template: Callable
+  sampler: Callable
   data_dir: str | None
   rows: int
   pass_at: tuple[int, ...]
@@ -146,13 +148,19 @@ class Evaluation:
     check_mesh(self.mesh)
     check_address(self)
     check_code(self)
-    config.check(
-      callable(self.template),
-      'TEMPLATE',
-      self.template,
-      'be a function',
-      'try a reference such as --gin.TEMPLATE=@r1_zero_template',
-    )
+    check_function(self, 'template', 'r1_zero_template')
+    check_function(self, 'sampler', 'slot_refill')
+
+
+def check_function(asked, macro: str, usual: str) -> None:
+  """Refuses a field that is no function."""
+  config.check(
+    callable(getattr(asked, macro)),
+    macro.upper(),
+    getattr(asked, macro),
+    'be a function',
+    f'try a reference such as --gin.{macro.upper()}=@{usual}',
+  )
 
 
 def _check_sets(s: Evaluation) -> None:

@@ -26,7 +26,7 @@ from srpo_jax.jobs.scoring import make_scorer
 from srpo_jax.jobs.settings import Settings
 from srpo_jax.policy import lora
 from srpo_jax.policy.policy import Policy, make_policy
-from srpo_jax.sampler.sampler import Sampler, make_sampler
+from srpo_jax.sampler.sampler import Sampler
 from srpo_jax.sampler.sampling import SamplerConfig
 from srpo_jax.train.state import (
   TrainState,
@@ -182,14 +182,15 @@ def build(
     old=as_stored if settings.updates_per_rollout > 1 else its_own,
     importance=settings.importance,
   )
+  make_sampler = lambda G: settings.sampler(policy, sampling, G, mesh)
   parts = Parts(
     data=data,
     tokenizer=tokenizer,
     template=template,
     mesh=mesh,
     policy=policy,
-    sampler=make_sampler(policy, sampling, settings.group_size, mesh),
-    eval_sampler=make_sampler(policy, sampling, settings.eval_samples, mesh),
+    sampler=make_sampler(settings.group_size),
+    eval_sampler=make_sampler(settings.eval_samples),
     update=update,
     fresh_optimizer=make_fresh_optimizer(policy, optimizer, mesh),
     scorer=scorer,

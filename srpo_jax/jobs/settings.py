@@ -19,7 +19,7 @@ from srpo_jax.train.checkpoint import CheckpointConfig
 
 EXPORT_DTYPES = (None, 'float32', 'bfloat16', 'float16')
 FUNCTIONS = (
-  *('template', 'length_penalty', 'advantage', 'loss', 'importance'),
+  *('template', 'sampler', 'length_penalty', 'advantage', 'loss', 'importance'),
   *('optimizer', 'history', 'select', 'refill'),
 )
 
@@ -42,6 +42,7 @@ class Settings:
     group_size: G, rollouts a prompt.
     max_prompt_tokens: L; longer prompts are dropped, counted and said.
     max_new_tokens: longest response, end token included.
+    sampler: makes the sampler of a policy.
     temperature, top_k, top_p: of the sampler; 0 and 1 cut nothing.
     reward_weights: of accuracy, format and language mixing.
     reward_address: of a running reward service; None starts one.
@@ -84,6 +85,7 @@ class Settings:
   group_size: int
   max_prompt_tokens: int
   max_new_tokens: int
+  sampler: Callable
   temperature: float
   top_k: int
   top_p: float

@@ -49,6 +49,7 @@ from srpo_jax.train.snapshot import Position, Snapshot
 def train(workdir: Path, *, settings: Settings = gin.REQUIRED) -> None:
   """Trains in a workdir; a rerun resumes; a finished run is left alone."""
   workdir, begin = Path(workdir), time.monotonic()
+  compiles.keep_on_disk()
   if (workdir / 'done.json').exists():
     if not (workdir / 'report.html').exists():
       logbook.write_report(workdir)

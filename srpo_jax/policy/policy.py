@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from srpo_jax.core import mesh as mesh_lib
-from srpo_jax.policy import attention, lora
+from srpo_jax.policy import attention, lora, slot_attention, slots
 from srpo_jax.policy.config import DecoderConfig
 from srpo_jax.policy.kinds import kinds_of
 from srpo_jax.policy.logprobs import chosen_logprobs
@@ -38,6 +38,20 @@ class Prefix:
   length_P: jax.Array
 
 
+class SlotDecoder(NamedTuple):
+  """Decoding in slots (slots.py, slot_attention.py).
+
+  Attributes:
+    prompts: Prefix -> the prompts as slots read them.
+    empty: (slots a shard, columns) -> empty ring.
+    decode: (params, prompts, ring, rows, token_XS) -> y_XSD, ring.
+  """
+
+  prompts: Callable
+  empty: Callable
+  decode: Callable
+
+
 class Policy(NamedTuple):
   """Pure functions; `params` is a plain nested dict.
 
@@ -56,6 +70,7 @@ class Policy(NamedTuple):
     empty_suffix: (P, G, S) -> empty cache of responses.
     for_decode: params -> params in the layout `decode` wants.
     decode: (params, prefix, suffix, token_PG, step) -> y_PGD, suffix.
+    slots: the same for rows of unlike age, as the rollout engine needs it.
   """
 
   config: DecoderConfig
@@ -70,6 +85,7 @@ class Policy(NamedTuple):
   empty_suffix: Callable
   for_decode: Callable
   decode: Callable
+  slots: SlotDecoder
 
 
 def make_policy(
@@ -98,6 +114,7 @@ def make_policy(
       'layers': walk.layers(params['layers'], config.n_layers),
     },
     decode=decode,
+    slots=_make_slot_decoder(config, mesh, walk),
   )
 
 
@@ -267,6 +284,28 @@ def _make_decoding(config, mesh, walk):
     return RMSNorm(config).apply({'params': params['final_norm']}, x), suffix
 
   return prefill, decode
+
+
+def _make_slot_decoder(config, mesh, walk) -> SlotDecoder:
+  kinds = kinds_of(config)
+
+  def decode(params, prompts, ring, rows, token_XS):
+    def body(x, layer, kind, cache):
+      attend = slot_attention.attend(mesh, config, rows, ring.age_C, *cache)
+      position_XS = rows.position_XS
+      return _apply_block(config, mesh, layer, kind, x, position_XS, attend)
+
+    x = _embed(config, mesh, params, token_XS)
+    caches = walk.pair(prompts.kv, ring.kv)
+    x, kept = walk.blocks(body, x, params['layers'], kinds, caches)
+    y_XSD = RMSNorm(config).apply({'params': params['final_norm']}, x)
+    return y_XSD, slots.write(ring, kept)
+
+  return SlotDecoder(
+    prompts=lambda prefix: slots.in_slots(mesh, prefix.kv, prefix.length_P),
+    empty=functools.partial(slots.empty_ring, config, mesh, walk),
+    decode=decode,
+  )
 
 
 def _seen(prefix: Prefix, S: int, step, window):

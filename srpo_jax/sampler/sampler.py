@@ -1,145 +1,180 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rollouts: G responses to each of P prompts, in one compiled call.
+"""Rollouts: G responses to each of P prompts, streamed as groups finish.
 
-A prompt is prefilled once and its cache is shared by its G samples. The loop
-runs on the device until every row has ended; no token visits the host. This
-is the simple sampler: a static batch. `stream` is the seam that an engine
-with slot refill will fill: groups leave it as they finish.
+`slot_refill` is the engine's host side; engine.py runs on the device. Another
+way to sample is another function that returns a `Sampler` (static.py).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-import flax.struct
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
 from srpo_jax.core import keys
 from srpo_jax.core import mesh as mesh_lib
+from srpo_jax.core.config import integer
 from srpo_jax.core.records import Rollouts
 from srpo_jax.policy.policy import Policy
-from srpo_jax.sampler.sampling import SamplerConfig, sample
+from srpo_jax.sampler.book import Book
+from srpo_jax.sampler.engine import Engine, make_engine
+from srpo_jax.sampler.sampling import SamplerConfig
+
+# Columns of the smallest cache; larger ones double. Our choice.
+SHORTEST = 64
+# Halvings of the slots when the queue is empty: each is a program to compile.
+HALVINGS = 3
 
 
 class Sampler(NamedTuple):
-  """Pure functions that draw responses.
+  """Draws responses.
 
   Attributes:
-    draw: (params, tokens_PL, mask_PL, key_PG) -> Rollouts, on the device.
+    draw: (params, tokens_PL, mask_PL, key_PG) -> Rollouts of all prompts.
     stream: (params, tokens_PL, mask_PL, ids_P, visit_P, key) -> iterator of
       (indices of prompts, their Rollouts on the host), as groups finish.
   """
 
-  draw: Callable
+  draw: Callable[..., Rollouts]
   stream: Callable[..., Iterator[tuple[np.ndarray, Rollouts]]]
 
 
-@flax.struct.dataclass
-class _State:
-  """The loop's state; step counts tokens already drawn."""
+class Chunk(NamedTuple):
+  """What a chunk of steps was.
 
-  step: jax.Array
-  y_PGD: jax.Array
-  suffix: object
-  ended_PG: jax.Array
-  token_PGT: jax.Array
-  logprob_PGT: jax.Array
-  raw_PGT: jax.Array
+  Attributes:
+    width: slots, of all shards.
+    length: columns of the cache.
+    steps: made.
+    used: slot-steps that drew a token.
+  """
+
+  width: int
+  length: int
+  steps: int
+  used: int
 
 
-def make_sampler(
-  policy: Policy, config: SamplerConfig, group_size: int, mesh: Mesh
+def slot_refill(
+  policy: Policy,
+  config: SamplerConfig,
+  group_size: int,
+  mesh: Mesh,
+  *,
+  slots: int | None = None,
+  chunk: int = 32,
 ) -> Sampler:
-  """A sampler of `group_size` responses a prompt."""
+  """The sampler whose slots take the next sample as soon as one ends.
 
-  @jax.jit
-  def draw(params, tokens_PL, mask_PL, key_PG):
-    params = policy.for_decode(params)
-    y_PD, prefix = policy.prefill(params, tokens_PL, mask_PL)
-    state = _start(policy, config, y_PD, group_size)
-
-    def unfinished(state):
-      return (state.step < config.max_new_tokens) & ~jnp.all(state.ended_PG)
-
-    def body(state):
-      return _one_token(policy, config, params, prefix, key_PG, state)
-
-    return _to_rollouts(jax.lax.while_loop(unfinished, body, state), config)
+  Args:
+    slots: rows decoded at a time; None for a quarter of the samples (our
+      choice: docs/speed.md).
+    chunk: steps between the host's looks (our choice).
+  """
+  if slots is not None:
+    integer('SLOTS', slots, 1)
+  integer('slot_refill.chunk', chunk, 1)
+  engine = make_engine(policy, config, group_size, mesh, chunk)
+  shards = mesh_lib.batch_shards(mesh)
 
   @jax.jit
   def make_keys(key, words_P2, visit_P):
     return keys.sample_keys(key, words_P2, visit_P, group_size)
 
-  def stream(params, tokens_PL, mask_PL, ids_P, visit_P, key):
+  def groups(params, tokens_PL, mask_PL, key_PG, limit_PG=None, watch=None):
+    P = len(tokens_PL)
+    if limit_PG is None:
+      limit_PG = np.full((P, group_size), config.max_new_tokens, np.int32)
+    book = Book(config, limit_PG, shards)
+    put = lambda x: mesh_lib.put_batch(mesh, x)
+    begun = (put(tokens_PL), put(mask_PL), key_PG, put(limit_PG))
+    width = per_shard(slots or -(-P * group_size // 4), shards)
+    run = engine.begin(params, *begun)
+    sizes = Sizes(width, config.max_new_tokens, chunk)
+    for log in logs(engine, sizes, *run, shards, watch):
+      book.add(log)
+      index_p = book.finished()
+      if len(index_p):
+        yield index_p, book.rollouts(index_p)
+
+  def stream(params, tokens_PL, mask_PL, ids_P, visit_P, key, **more):
     put = lambda x: mesh_lib.put_batch(mesh, x)
     key_PG = make_keys(key, put(keys.split_ids(ids_P)), put(visit_P))
-    rollouts = draw(params, put(tokens_PL), put(mask_PL), key_PG)
-    yield np.arange(len(ids_P)), jax.device_get(rollouts)
+    yield from groups(params, tokens_PL, mask_PL, key_PG, **more)
+
+  def draw(params, tokens_PL, mask_PL, key_PG, **more):
+    return joined(groups(params, tokens_PL, mask_PL, key_PG, **more))
 
   return Sampler(draw=draw, stream=stream)
 
 
-def _start(policy, config, y_PD, G):
-  P, D = y_PD.shape
-  shape = (P, G, config.max_new_tokens)
-  return _State(
-    step=jnp.zeros((), jnp.int32),
-    y_PGD=jnp.broadcast_to(y_PD[:, None], (P, G, D)),
-    suffix=policy.empty_suffix(*shape),
-    ended_PG=jnp.zeros((P, G), bool),
-    token_PGT=jnp.full(shape, config.pad_id, jnp.int32),
-    logprob_PGT=jnp.zeros(shape, jnp.float32),
-    raw_PGT=jnp.zeros(shape, jnp.float32),
+def per_shard(slots: int, shards: int) -> int:
+  """Slots of a shard; at least one."""
+  return max(slots // shards, 1)
+
+
+class Sizes(NamedTuple):
+  """The sizes that slots may have: few, because each is compiled.
+
+  Attributes:
+    widest: slots of a shard at the start.
+    longest: tokens of the longest response.
+    chunk: steps between two looks.
+  """
+
+  widest: int
+  longest: int
+  chunk: int
+
+  def narrower(self, width: int) -> int:
+    """The next narrower width; 0 for none."""
+    half = -(-width // 2)
+    return half if half < width and half << HALVINGS >= self.widest else 0
+
+  def width(self, live: int) -> int:
+    """The narrowest width for so many live slots."""
+    width = self.widest
+    while 0 < self.narrower(width) >= live:
+      width = self.narrower(width)
+    return width
+
+  def length(self, drawn: int) -> int:
+    """Columns that last for a chunk after so many drawn tokens."""
+    length = SHORTEST
+    while length < min(drawn + self.chunk, self.longest):
+      length *= 2
+    return min(length, max(self.longest, 1))
+
+
+def logs(engine: Engine, sizes: Sizes, params, queue, first, shards, watch):
+  """The lines that are drawn, chunk by chunk, on the host."""
+  yield jax.device_get(first)
+  width, length = sizes.widest, sizes.length(1)
+  slots = engine.start(queue, width, length)
+  while True:
+    slots, log, seen = engine.chunk(params, queue, slots, sizes.narrower(width))
+    log, seen = jax.device_get((log, seen))
+    if watch is not None:
+      steps, used = int(seen.steps), int(seen.used)
+      watch(Chunk(width * shards, length, steps, used))
+    yield log
+    if not seen.live:
+      return
+    wanted = width if seen.waiting > 0 else sizes.width(int(seen.live))
+    # Never shorter again: each pair of sizes is a program to compile.
+    fitting = (wanted, max(length, sizes.length(int(seen.drawn))))
+    if fitting != (width, length):
+      width, length = fitting
+      slots = engine.fit(queue, slots, width, length)
+
+
+def joined(parts: Iterable[tuple[np.ndarray, Rollouts]]) -> Rollouts:
+  """Groups that were streamed, in the order of their prompts."""
+  parts = list(parts)
+  place_B = np.concatenate([index_p[r.prompt_B] for index_p, r in parts])
+  order = np.argsort(place_B, kind='stable')
+  whole = jax.tree.map(
+    lambda *xs: np.concatenate(xs)[order], *(r for _, r in parts)
   )
-
-
-def _one_token(policy, config, params, prefix, key_PG, state):
-  """Draws a token for every row, then feeds it to the policy."""
-  P, G = state.ended_PG.shape
-  logits_BV = policy.logits(params, state.y_PGD).reshape(P * G, -1)
-  uniform_PG = _uniform(key_PG, state.step)
-  drawn = sample(logits_BV, uniform_PG.reshape(-1), config)
-  token, logprob, raw = (x.reshape(P, G) for x in drawn)
-  token = jnp.where(state.ended_PG, config.pad_id, token)
-  record = lambda old, new: jax.lax.dynamic_update_slice_in_dim(
-    old, jnp.where(state.ended_PG, 0, new)[..., None], state.step, axis=2
-  )
-  y_PGD, suffix = policy.decode(params, prefix, state.suffix, token, state.step)
-  is_end = jnp.isin(token, jnp.array(config.end_ids))
-  return state.replace(
-    step=state.step + 1,
-    y_PGD=y_PGD,
-    suffix=suffix,
-    ended_PG=state.ended_PG | is_end,
-    token_PGT=jax.lax.dynamic_update_slice_in_dim(
-      state.token_PGT, token[..., None], state.step, axis=2
-    ),
-    logprob_PGT=record(state.logprob_PGT, logprob),
-    raw_PGT=record(state.raw_PGT, raw),
-  )
-
-
-def _uniform(key_PG: jax.Array, step: jax.Array) -> jax.Array:
-  """One number in [0, 1) a row: the key's last counter is the token index."""
-  one = lambda key: jax.random.uniform(jax.random.fold_in(key, step))
-  return jax.vmap(jax.vmap(one))(key_PG)
-
-
-def _to_rollouts(state, config) -> Rollouts:
-  P, G = state.ended_PG.shape
-  flat = lambda x: x.reshape(P * G, *x.shape[2:])
-  token_BT = flat(state.token_PGT)
-  is_end_BT = jnp.isin(token_BT, jnp.array(config.end_ids))
-  # The end token counts: a token is in the response if no end came before.
-  before_BT = jnp.cumsum(is_end_BT, axis=1) - is_end_BT
-  return Rollouts(
-    tokens_BT=token_BT,
-    logprob_BT=flat(state.logprob_PGT),
-    raw_logprob_BT=flat(state.raw_PGT),
-    mask_BT=before_BT == 0,
-    prompt_B=jnp.repeat(jnp.arange(P), G),
-    sample_B=jnp.tile(jnp.arange(G), P),
-    ended_B=flat(state.ended_PG),
-  )
+  return whole.replace(prompt_B=place_B[order])

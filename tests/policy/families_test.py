@@ -18,8 +18,8 @@ from srpo_jax.core import mesh as mesh_lib
 from srpo_jax.policy import huggingface
 from srpo_jax.policy.huggingface import names
 from srpo_jax.policy.policy import SCANNED, UNROLLED, make_policy
-from srpo_jax.sampler.sampler import make_sampler
 from srpo_jax.sampler.sampling import SamplerConfig
+from srpo_jax.sampler.static import static_batch
 
 GOLDEN = Path(__file__).parent / 'golden'
 sys.path.insert(0, str(GOLDEN))
@@ -99,7 +99,7 @@ def test_greedy_tokens_are_those_of_transformers(family):
   tokens_PL, mask_PL = padded()
   # An end token that nothing is.
   greedy = SamplerConfig(golden.NEW, end_ids=(-1,), pad_id=0, temperature=0.0)
-  sampler = make_sampler(policy, greedy, 1, mesh)
+  sampler = static_batch(policy, greedy, 1, mesh)
   keys = jax.random.split(jax.random.key(0), (2, 1))
   got = sampler.draw(family.params, tokens_PL, mask_PL, keys).tokens_BT
   wanted = [family.expected[f'greedy_{i}'] for i in range(2)]

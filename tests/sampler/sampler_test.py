@@ -11,8 +11,8 @@ from srpo_jax.core import mesh as mesh_lib
 from srpo_jax.core.records import Rollouts
 from srpo_jax.policy.config import DecoderConfig
 from srpo_jax.policy.policy import SCANNED, UNROLLED, make_policy
-from srpo_jax.sampler.sampler import make_sampler
 from srpo_jax.sampler.sampling import SamplerConfig
+from srpo_jax.sampler.static import static_batch
 from srpo_jax.train.batch import make_batch
 
 CONFIG = DecoderConfig(
@@ -43,7 +43,7 @@ def setup(sampling=SAMPLING, walk=None):
   params = policy.init(jax.random.key(3))
   # Spread the logits, so that rows differ and some end early.
   params['embed']['table'] = params['embed']['table'] * 25
-  return policy, params, make_sampler(policy, sampling, G, mesh)
+  return policy, params, static_batch(policy, sampling, G, mesh)
 
 
 def draw(sampler, params, rows=slice(None), seed=0) -> Rollouts:

@@ -14,7 +14,7 @@ from srpo_jax.core import mesh as mesh_lib
 from srpo_jax.core.records import Batch
 from srpo_jax.policy.config import DecoderConfig
 from srpo_jax.policy.policy import SCANNED, UNROLLED, make_policy
-from srpo_jax.sampler.sampler import make_sampler
+from srpo_jax.sampler.sampler import joined, slot_refill
 from srpo_jax.sampler.sampling import SamplerConfig
 from srpo_jax.srpo.importance import no_weights, truncated_sequence_weights
 from srpo_jax.srpo.loss import srpo_loss
@@ -95,14 +95,13 @@ def rollouts(shape, walk=UNROLLED):
   params['embed']['table'] = params['embed']['table'] * 25
   state = make_state(policy, adamw(learning_rate=1e-3), mesh, params)
   sampling = SamplerConfig(max_new_tokens=12, end_ids=(1,), pad_id=0)
-  sampler = make_sampler(policy, sampling, 4, mesh)
+  sampler = slot_refill(policy, sampling, 4, mesh)
   tokens = np.random.default_rng(0).integers(2, 32, (8, 6)).astype(np.int32)
   mask = np.arange(6)[None] < np.arange(2, 10)[:, None]
   ids, visit = np.arange(8).astype(np.uint64), np.zeros(8, np.int32)
-  ((_, drawn),) = sampler.stream(
-    state.params, tokens, mask, ids, visit, jax.random.key(7)
+  return joined(
+    sampler.stream(state.params, tokens, mask, ids, visit, jax.random.key(7))
   )
-  return drawn
 
 
 def difference(one, other) -> tuple[float, float]:
