@@ -26,7 +26,7 @@ BOXED = (
 PROBE, REPLY = 'What is 17 + 25?', 'It is 42.'
 # The day that templates take for today; our choice, and it is the one that
 # Llama 3.2's template falls back on. The calendar's would change the prompts
-# of a run that is resumed the day after.
+# of a run that is resumed the day after. gin/chat.gin has it too.
 TODAY = '2024-07-26'
 
 
@@ -111,13 +111,14 @@ def chat_template(
   more = {} if variables is None else variables
   config.check(
     isinstance(more, dict),
-    'chat_template.variables',
+    'CHAT_VARIABLES',
     variables,
     'be a dictionary',
-    """try --gin.chat_template.variables="{'enable_thinking': True}" """,
+    """try --gin.CHAT_VARIABLES="{'enable_thinking': True}" """,
   )
+  day = _day(today)
   try:
-    compiled = environment(_day(today)).from_string(text)
+    compiled = environment(day).from_string(text)
   except Exception as error:  # Jinja's own, or a RecursionError and the like
     raise ConfigError(
       f'{name}: the chat template is no Jinja ({_first_line(error)}); {REMEDY}'
@@ -190,11 +191,9 @@ def chat_boxed_template(
 def _day(today: str) -> datetime.date:
   try:
     return datetime.date.fromisoformat(today)
-  except (TypeError, ValueError) as error:
-    raise ConfigError(
-      f'chat_template.today = {today!r}, but it must be a day, YYYY-MM-DD; '
-      f"""try --gin.chat_template.today="'{TODAY}'" """
-    ) from error
+  except (TypeError, ValueError):
+    remedy = f'try --gin.CHAT_TODAY={TODAY}'
+    config.check(False, 'CHAT_TODAY', today, 'be a day, YYYY-MM-DD', remedy)
 
 
 def _check_question(made: ChatTemplate) -> None:

@@ -202,9 +202,9 @@ def test_the_day_and_more_can_be_told(tokenizers):
     tokenizers['llama3'], variables={'date_string': 'some day'}
   ).render('1')
   assert 'Today: some day' in text
-  with pytest.raises(ConfigError, match=r'today = .*YYYY-MM-DD; try'):
+  with pytest.raises(ConfigError, match=r'CHAT_TODAY = .*YYYY-MM-DD; try'):
     chat_template(tokenizers['llama3'], today='tomorrow')
-  with pytest.raises(ConfigError, match=r'variables = 7, but .*dictionary'):
+  with pytest.raises(ConfigError, match=r'CHAT_VARIABLES = 7, .*dictionary'):
     chat_template(tokenizers['llama3'], variables=7)
   with pytest.raises(ConfigError, match='the chat template fails'):
     chat_template(tokenizers['llama3'], variables=more)
