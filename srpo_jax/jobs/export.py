@@ -16,6 +16,7 @@ from srpo_jax.core import config
 from srpo_jax.data.template import question_only
 from srpo_jax.data.tokenizer import Tokenizer
 from srpo_jax.jobs import initial
+from srpo_jax.jobs.export_dtype import export_dtype, stored_dtype
 from srpo_jax.jobs.parts import device_mesh
 from srpo_jax.jobs.settings import EXPORT_DTYPES, check_mesh
 from srpo_jax.policy import huggingface, lora
@@ -40,16 +41,20 @@ def export(
     init_from: workdir, checkpoint or Hugging Face folder.
     dtype: of the files; None for the one that the policy came in.
     mesh: devices over (data, fsdp, tensor) that hold it meanwhile.
+
+  Raises:
+    ConfigError: it was written before, in another dtype than is asked for.
   """
   config.choice('EXPORT_DTYPE', dtype, EXPORT_DTYPES)
   check_mesh(mesh)
   folder = Path(workdir) / FOLDER
   if (folder / 'config.json').exists():
-    print(f'{folder}: already done')
+    _check_written(folder, dtype)
     return
   source = initial.find(init_from)
   tokenizer = initial.tokenizer(source)
   decoder = initial.decoder_config(source)
+  export_dtype(source.identity, dtype)
   initial.check_vocabulary(source, decoder, tokenizer, question_only())
   initial.check_weights(source, decoder)
   devices = device_mesh(mesh)
@@ -58,6 +63,17 @@ def export(
   params = initial.params(source, decoder, shardings)
   write(folder, source.identity, decoder, params, tokenizer, dtype)
   print(f'policy: {folder}')
+
+
+def _check_written(folder: Path, asked: str | None) -> None:
+  """Says in what dtype a folder was written; refuses to leave another."""
+  there = stored_dtype(folder)
+  if asked not in (None, there):
+    raise config.ConfigError(
+      f'EXPORT_DTYPE = {asked!r}, but {folder} was written in {there}; remove '
+      'that folder to have it written anew, or give another --workdir'
+    )
+  print(f'{folder}: already done, in {there}')
 
 
 def write(
@@ -76,13 +92,13 @@ def write(
   if decoder.lora is not None:
     params = jax.jit(functools.partial(lora.merged, lora=decoder.lora))(params)
   raw = json.loads((identity / 'config.json').read_text())
-  came_in = raw.get('dtype') or raw.get('torch_dtype') or 'float32'
+  dtype = export_dtype(identity, dtype)
   if jax.process_index() == 0:
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in {**_generation(tokenizer), **tokenizer.files}.items():
       (folder / name).write_bytes(data)
   # config.json last: without it the folder is not taken for a whole one.
-  huggingface.save(folder, decoder, params, raw, dtype=dtype or came_in)
+  huggingface.save(folder, decoder, params, raw, dtype=dtype)
 
 
 def _generation(tokenizer: Tokenizer) -> dict[str, bytes]:

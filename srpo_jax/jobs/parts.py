@@ -21,6 +21,7 @@ from srpo_jax.data import template as template_lib
 from srpo_jax.data.template import AnyTemplate
 from srpo_jax.data.tokenizer import Tokenizer, with_ends
 from srpo_jax.jobs import initial
+from srpo_jax.jobs.export_dtype import export_dtype
 from srpo_jax.jobs.prompt_data import Data, load_data
 from srpo_jax.jobs.scoring import make_scorer
 from srpo_jax.jobs.settings import Settings
@@ -155,6 +156,8 @@ def build(
   data = load_data(settings, tokenizer, template)
   data = data._replace(notes=(*notes, *data.notes))
   initial.check_weights(source, decoder)
+  if settings.export:
+    export_dtype(source.identity, settings.export_dtype)
   jax.config.update('jax_default_matmul_precision', settings.matmul_precision)
   mesh = make_device_mesh(settings)
   # All that can be refused has been; from here on the workdir is written to.

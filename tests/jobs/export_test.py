@@ -2,13 +2,15 @@
 """Out: a run's policy as a folder that starts another run, bit for bit."""
 
 import json
+import shutil
 
 import jax
 import numpy as np
 import pytest
 
 from srpo_jax import main
-from srpo_jax.jobs import initial
+from srpo_jax.jobs import export as export_lib
+from srpo_jax.jobs import initial, parts
 from srpo_jax.train.state import fingerprint
 
 
@@ -88,6 +90,71 @@ def test_the_dtype_is_that_asked_for(tmp_path):
     for folder in (initial.EMBEDDED, tmp_path / 'hugging_face')
   ]
   assert sizes[1] < 0.55 * sizes[0]
+
+
+@pytest.fixture
+def came_in(tmp_path):
+  """Makes a folder of the embedded policy that says another dtype."""
+
+  def make(dtype) -> str:
+    folder = tmp_path / 'came'
+    shutil.copytree(initial.EMBEDDED, folder)
+    path = folder / 'config.json'
+    raw = {**json.loads(path.read_text()), 'torch_dtype': dtype}
+    path.write_text(json.dumps(raw))
+    return str(folder)
+
+  return make
+
+
+def test_torchs_own_name_of_a_dtype_is_understood(came_in, tmp_path):
+  assert export(tmp_path / 'a', INIT_FROM=came_in('torch.bfloat16')) == 0
+  path = tmp_path / 'a' / 'hugging_face' / 'config.json'
+  assert json.loads(path.read_text())['torch_dtype'] == 'bfloat16'
+
+
+@pytest.mark.parametrize(
+  'dtype', ['auto', 'int8', 'torch.int8', 5, ['float32']]
+)
+@pytest.mark.parametrize('job', ['export.gin', 'stage1.gin'])
+def test_a_dtype_that_cannot_be_written_is_refused_at_the_start(
+  came_in, tmp_path, capsys, monkeypatch, job, dtype
+):
+  def no_device_work(*_, **__):
+    raise AssertionError('a device was used before the refusal')
+
+  for module in (export_lib, parts):
+    monkeypatch.setattr(module, 'device_mesh', no_device_work)
+  flags = [f'--gin.INIT_FROM={came_in(dtype)}', f'--workdir={tmp_path}/a']
+  more = [] if job == 'export.gin' else ['--gin.EXPORT=True']
+  assert main.main([f'--gin_file={job}', *flags, *more]) == 2
+  said = capsys.readouterr().err.strip()
+  assert len(said.splitlines()) == 1
+  assert 'came/config.json: the policy came in' in said
+  assert 'try --gin.EXPORT_DTYPE=float32' in said
+
+
+def test_a_dtype_of_ones_own_helps(came_in, tmp_path):
+  source = came_in('auto')
+  assert export(tmp_path, INIT_FROM=source, EXPORT_DTYPE='float32') == 0
+  assert same(str(tmp_path / 'hugging_face'), None)
+
+
+def test_another_dtype_in_the_same_workdir_is_refused(tmp_path, capsys):
+  assert export(tmp_path) == 0
+  path = tmp_path / 'hugging_face' / 'model.safetensors'
+  was = path.read_bytes()
+  capsys.readouterr()
+  assert export(tmp_path, EXPORT_DTYPE='bfloat16') == 2
+  said = capsys.readouterr().err.strip()
+  assert len(said.splitlines()) == 1
+  assert "EXPORT_DTYPE = 'bfloat16', but" in said
+  assert 'was written in float32; remove' in said
+  assert path.read_bytes() == was
+  # The same dtype, and no wish, are no other one.
+  for wish in ('float32', None):
+    assert export(tmp_path, EXPORT_DTYPE=wish) == 0
+    assert 'already done, in float32' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from srpo_jax.policy.config import (
   LinearScaling,
   Llama3Scaling,
 )
-from srpo_jax.policy.huggingface import names
+from srpo_jax.policy.huggingface import names, write
 from srpo_jax.policy.policy import make_policy, param_shapes
 
 LLAMA = DecoderConfig(
@@ -93,6 +93,39 @@ def test_shards_hold_every_tensor_once(tmp_path, shard_bytes):
     where = json.loads(index.read_text())['weight_map']
     assert all(name in load_file(tmp_path / where[name]) for name in found)
   jax.tree.map(np.testing.assert_array_equal, load(tmp_path)[1], params)
+
+
+@pytest.mark.parametrize('first', [3000, 10**6])
+def test_what_was_written_before_is_gone(tmp_path, first):
+  params, raw = make_params(), huggingface.config_to_json(LLAMA, {})
+  zeros = jax.tree.map(np.zeros_like, params)
+  huggingface.save(tmp_path, LLAMA, zeros, raw, shard_bytes=first)
+  for shard_bytes in (10**6, 5000):
+    huggingface.save(tmp_path, LLAMA, params, raw, shard_bytes=shard_bytes)
+    found = [load_file(path) for path in tmp_path.glob('*.safetensors')]
+    assert sum(map(len, found)) == len(names.shapes(LLAMA))
+    jax.tree.map(np.testing.assert_array_equal, load(tmp_path)[1], params)
+
+
+def test_a_writing_that_is_stopped_leaves_no_whole_folder(
+  tmp_path, monkeypatch
+):
+  params, raw = make_params(), huggingface.config_to_json(LLAMA, {})
+  huggingface.save(tmp_path, LLAMA, params, raw)
+  stop = lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt)
+  monkeypatch.setattr(write, 'save_file', stop)
+  with pytest.raises(KeyboardInterrupt):
+    huggingface.save(tmp_path, LLAMA, params, raw)
+  assert not (tmp_path / 'config.json').exists()
+
+
+@pytest.mark.parametrize('name', ['dtype', 'torch_dtype'])
+def test_no_name_of_the_dtype_keeps_the_old_one(tmp_path, name):
+  raw = {**huggingface.config_to_json(LLAMA, {}), name: 'float64'}
+  huggingface.save(tmp_path, LLAMA, make_params(), raw, dtype='bfloat16')
+  said = json.loads((tmp_path / 'config.json').read_text())
+  given = {said[key] for key in ('dtype', 'torch_dtype') if key in raw}
+  assert given == {'bfloat16'}
 
 
 def test_weights_go_to_the_mesh_in_their_shards(tmp_path, folder):

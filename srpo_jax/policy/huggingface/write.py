@@ -46,6 +46,7 @@ def save(
   folder = Path(folder)
   if jax.process_index() == 0:
     folder.mkdir(parents=True, exist_ok=True)
+    _clear(folder)
   dtype = jnp.dtype(dtype or config.param_dtype)
   shards = _cut(names_lib.shapes(config), dtype.itemsize, shard_bytes)
   tensors = _tensors(config, params, dtype)
@@ -66,6 +67,16 @@ def save_policy(
 ) -> None:
   """Writes a policy that was made here; `extra` adds token ids."""
   save(folder, config, params, config_to_json(config, extra))
+
+
+def _clear(folder: Path) -> None:
+  """Takes away what an earlier writing left: other shards, an index to them.
+
+  config.json first: without it the folder is not taken for a whole one.
+  """
+  left = [folder / 'config.json', folder / INDEX, folder / ONE]
+  for path in [*left, *folder.glob('model-*-of-*.safetensors')]:
+    path.unlink(missing_ok=True)
 
 
 def _cut(
@@ -113,6 +124,9 @@ def _write_json(folder: Path, raw: dict, where: dict, dtype) -> None:
     index = {'metadata': {}, 'weight_map': where}
     (folder / INDEX).write_text(json.dumps(index, indent=2) + '\n')
   # transformers writes 'dtype', and 'torch_dtype' before its version 5.
-  old = 'torch_dtype' if 'torch_dtype' in raw else 'dtype'
-  text = json.dumps({**raw, old: dtype.name}, indent=2, sort_keys=True)
-  (folder / 'config.json').write_text(text + '\n')
+  said = [name for name in ('dtype', 'torch_dtype') if name in raw] or ['dtype']
+  raw = {**raw, **dict.fromkeys(said, dtype.name)}
+  text = json.dumps(raw, indent=2, sort_keys=True)
+  partial = folder / '.config.json'
+  partial.write_text(text + '\n')
+  partial.replace(folder / 'config.json')
