@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The training state: step, parameters, optimizer state, all on the mesh."""
 
+import functools
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import flax.struct
 import jax
@@ -13,6 +14,8 @@ from jax.sharding import Mesh
 
 from srpo_jax.core import mesh as mesh_lib
 from srpo_jax.policy.policy import Params, Policy
+
+PIECE_BYTES = 16 * 2**20  # of a parameter, at once on the host; our choice
 
 
 @flax.struct.dataclass
@@ -126,13 +129,37 @@ def fingerprint(params: Params) -> str:
   """SHA-256 over the parameters in the order of their paths.
 
   Path, dtype, shape and bytes of each array; two runs that are the same have
-  the same.
+  the same. The host holds no more of them at a time than a piece of a large
+  array, and the small ones.
   """
   digest = hashlib.sha256()
-  leaves = jax.tree_util.tree_leaves_with_path(jax.device_get(params))
+  leaves = jax.tree_util.tree_leaves_with_path(params)
   for path, x in sorted(leaves, key=lambda leaf: jax.tree_util.keystr(leaf[0])):
-    x = np.ascontiguousarray(x)
-    name = f'{jax.tree_util.keystr(path)} {x.dtype} {x.shape}\n'
+    # A single number has always been written as an array of one.
+    shape = x.shape or (1,)
+    name = f'{jax.tree_util.keystr(path)} {x.dtype} {shape}\n'
     digest.update(name.encode())
-    digest.update(x.tobytes())
+    for piece in _pieces(x):
+      digest.update(np.ascontiguousarray(piece).reshape(-1).view(np.uint8))
   return digest.hexdigest()
+
+
+def _pieces(x) -> Iterator[np.ndarray]:
+  """Rows of the first axis of an array, on the host.
+
+  A large array is never read as a whole: jax would keep that copy beside it.
+  """
+  if x.nbytes <= PIECE_BYTES or isinstance(x, np.ndarray):
+    yield np.asarray(x)
+    return
+  n = x.shape[0]
+  count = max(PIECE_BYTES * n // x.nbytes, 1)
+  for start in range(0, n, count):
+    # All pieces have one length, so that there is one program to compile.
+    first = min(start, n - count)
+    yield np.asarray(_rows(x, first, count))[start - first :]
+
+
+@functools.partial(jax.jit, static_argnums=2)
+def _rows(x: jax.Array, first: int, count: int) -> jax.Array:
+  return jax.lax.dynamic_slice_in_dim(x, first, count)
