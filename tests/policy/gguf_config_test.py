@@ -175,6 +175,22 @@ def test_llama_3s_stretching(plan, refusal):
   assert 'has the tensor rope_freqs.weight' in line
 
 
+@pytest.mark.parametrize('kind', [np.float16, np.float64])
+def test_stretching_of_another_type_is_refused(refusal, kind):
+  factors = llama3_factors(32).astype(kind)
+  line = refusal(more=[('rope_freqs.weight', factors)])
+  assert 'rope_freqs.weight has the type' in line
+
+
+def test_stretching_twice_is_refused(refusal):
+  change = {'rope.scaling.type': 'linear', 'rope.scaling.factor': 8.0}
+  line = refusal(
+    change={f'llama.{k}': v for k, v in change.items()},
+    more=[('rope_freqs.weight', llama3_factors(32))],
+  )
+  assert 'stretched twice' in line
+
+
 @pytest.mark.parametrize(
   ('change', 'wanted'),
   [
@@ -231,6 +247,15 @@ def test_types_that_are_refused(plan):
     line = f'blk.2.ffn_up.weight has the quantisation type {int(kind)}, which'
     with pytest.raises(ConfigError, match=line):
       gguf.plan(gguf_file.read(path))
+
+
+def test_a_bug_of_the_package_is_not_taken_for_a_type(plan, monkeypatch):
+  def broken(*_):
+    raise ValueError('a bug')
+
+  monkeypatch.setattr(package, 'dequantize', broken)
+  with pytest.raises(ValueError, match='a bug'):
+    plan()
 
 
 def test_rows_that_are_not_whole_blocks(plan):

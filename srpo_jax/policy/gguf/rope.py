@@ -16,7 +16,13 @@ F32 = 0  # number of the type
 def everywhere(gguf: GgufFile) -> dict:
   """One rotary base for all layers, where old and new transformers look."""
   theta = _theta(gguf)
-  scaling = _scaling(gguf) or _llama3(gguf, theta)
+  linear, llama3 = _scaling(gguf), _llama3(gguf, theta)
+  if linear and llama3:
+    raise ConfigError(
+      f'{gguf.path}: its rotary positions are stretched twice, by '
+      'rope.scaling.type and by rope_freqs.weight; use another file'
+    )
+  scaling = linear or llama3
   return {
     'rope_theta': theta,
     'rope_scaling': scaling,
@@ -67,9 +73,12 @@ def _llama3(gguf: GgufFile, theta: float) -> dict | None:
   tensor = gguf.tensors.get('rope_freqs.weight')
   if tensor is None:
     return None
-  stored = np.zeros(0, np.float32)
-  if tensor.kind == F32:
-    stored = np.fromfile(gguf.path, '<f4', tensor.shape[-1], '', tensor.offset)
+  if tensor.kind != F32:
+    raise ConfigError(
+      f'{gguf.path}: rope_freqs.weight has the type {tensor.kind}, but '
+      f'llama.cpp writes it in F32 ({F32}); convert the model again'
+    )
+  stored = np.fromfile(gguf.path, '<f4', tensor.shape[-1], '', tensor.offset)
   factor = float(str(stored.max(initial=1)))
   if not np.allclose(stored, _stretched(len(stored), theta, factor), rtol=1e-4):
     raise ConfigError(
