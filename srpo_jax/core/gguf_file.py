@@ -84,6 +84,22 @@ class GgufFile(NamedTuple):
       )
     return value
 
+  def count(self, key: str, default: int | None = None) -> int:
+    """A whole number above 0; `default` where the file says none.
+
+    Raises:
+      ConfigError: it is another one, or missing without a default.
+    """
+    if default is not None and self.get(f'{{arch}}.{key}') is None:
+      return default
+    value = self.number(key)
+    if type(value) is not int or value < 1:
+      raise ConfigError(
+        f'{self.path}: {self.architecture}.{key} = {value} is not a whole '
+        'number above 0; convert the model again'
+      )
+    return value
+
   @property
   def architecture(self) -> str:
     """What llama.cpp calls the family."""

@@ -210,6 +210,15 @@ def test_stretching_twice_is_refused(refusal):
     ({'llama.block_count': 8}, 'lacks the tensor blk.7.'),
     ({'llama.feed_forward_length': 100}, 'but its metadata says [100, 256]'),
     ({'llama.attention.head_count_kv': [2] * 7}, 'is not one number'),
+    ({'llama.attention.head_count': 0}, 'head_count = 0 is not a whole number'),
+    ({'llama.attention.head_count_kv': 0}, 'head_count_kv = 0 is not a whole'),
+    ({'llama.attention.head_count': 4.0}, 'head_count = 4.0 is not a whole'),
+    ({'llama.attention.key_length': [64]}, 'key_length = [64] is not one num'),
+    ({'llama.attention.key_length': 0}, 'key_length = 0 is not a whole number'),
+    ({'llama.rope.dimension_count': 0}, 'dimension_count = 0 is not a whole'),
+    ({'llama.embedding_length': -256}, 'embedding_length = -256 is not a who'),
+    ({'llama.block_count': True}, 'block_count = True is not a whole number'),
+    ({'llama.rope.freq_base': [1e4, 1e5]}, 'is not one number'),
   ],
 )
 def test_metadata_that_is_refused(gguf_files, tmp_path, change, wanted):

@@ -117,13 +117,12 @@ def _common(gguf: GgufFile) -> dict:
       f'{gguf.path}: has no tensor token_embd.weight; use a file of a whole '
       'language model'
     )
-  heads = gguf.number('attention.head_count')
-  dim = gguf.number('embedding_length')
-  grouped = gguf.get('{arch}.attention.head_count_kv') is not None
-  key_heads = gguf.number('attention.head_count_kv') if grouped else heads
-  turned = gguf.get('{arch}.rope.dimension_count')
-  head_dim = gguf.get('{arch}.attention.key_length') or dim // heads
-  if (turned or head_dim) != head_dim:
+  heads = gguf.count('attention.head_count')
+  dim = gguf.count('embedding_length')
+  key_heads = gguf.count('attention.head_count_kv', heads)
+  head_dim = gguf.count('attention.key_length', dim // heads)
+  turned = gguf.count('rope.dimension_count', head_dim)
+  if turned != head_dim:
     raise ConfigError(
       f'{gguf.path}: turns {turned} of the {head_dim} numbers of a head, which '
       'is not supported; use another file'
@@ -131,12 +130,12 @@ def _common(gguf: GgufFile) -> dict:
   return {
     'vocab_size': gguf.tensors['token_embd.weight'].shape[0],
     'hidden_size': dim,
-    'intermediate_size': gguf.number('feed_forward_length'),
-    'num_hidden_layers': gguf.number('block_count'),
+    'intermediate_size': gguf.count('feed_forward_length'),
+    'num_hidden_layers': gguf.count('block_count'),
     'num_attention_heads': heads,
     'num_key_value_heads': key_heads,
     'head_dim': head_dim,
-    'max_position_embeddings': gguf.number('context_length'),
+    'max_position_embeddings': gguf.count('context_length'),
     'rms_norm_eps': gguf.number('attention.layer_norm_rms_epsilon'),
     'attention_bias': False,
     'tie_word_embeddings': 'output.weight' not in gguf.tensors,
@@ -186,7 +185,7 @@ def _gemma3(gguf: GgufFile, common: dict) -> dict:
   return {
     'hidden_activation': 'gelu_pytorch_tanh',
     'query_pre_attn_scalar': per_head if largest else common['head_dim'],
-    'sliding_window': gguf.number('attention.sliding_window'),
+    'sliding_window': gguf.count('attention.sliding_window'),
     'sliding_window_pattern': GEMMA3_PATTERN,
     'layer_types': [
       'sliding_attention' if i % GEMMA3_PATTERN else 'full_attention'

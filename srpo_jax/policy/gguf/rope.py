@@ -49,7 +49,9 @@ def _parameters(theta: float, scaling: dict | None) -> dict:
 
 
 def _theta(gguf: GgufFile) -> float:
-  return float(gguf.get('{arch}.rope.freq_base', 10_000.0))
+  if gguf.get('{arch}.rope.freq_base') is None:
+    return 10_000.0  # llama.cpp's, where the file has none
+  return float(gguf.number('rope.freq_base'))
 
 
 def _scaling(gguf: GgufFile) -> dict | None:
