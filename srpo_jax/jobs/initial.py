@@ -18,6 +18,7 @@ import numpy as np
 import optax
 import orbax.checkpoint as ocp
 
+from srpo_jax.core import config
 from srpo_jax.core import mesh as mesh_lib
 from srpo_jax.core.config import ConfigError
 from srpo_jax.data.prompts import prompt_ids
@@ -63,6 +64,13 @@ def find(init_from: str | None) -> Source:
   """
   if init_from is None:
     return Source(EMBEDDED, None)
+  config.check(
+    isinstance(init_from, str | Path),
+    'INIT_FROM',
+    init_from,
+    'be a name or None',
+    'try --gin.INIT_FROM=FOLDER',
+  )
   if str(init_from).startswith(hub.PREFIX):
     return Source(hub.fetch(init_from), None)
   path = Path(init_from)
@@ -265,8 +273,8 @@ def save_identity(
   folder = Path(workdir) / 'policy'
   folder.mkdir(parents=True, exist_ok=True)
   # The folder's own config.json, with all that other programs find in it.
-  config = (source.identity / 'config.json').read_bytes()
-  files = {**found.files, 'config.json': config}
+  own = (source.identity / 'config.json').read_bytes()
+  files = {**found.files, 'config.json': own}
   if decoder.lora is not None:
     files[LORA_NAME] = json.dumps(dataclasses.asdict(decoder.lora)).encode()
   for name, data in files.items():

@@ -221,7 +221,15 @@ def _check_lora(s: Settings) -> None:
     return
   config.integer('LORA_RANK', s.lora.rank, 1)
   config.number('LORA_ALPHA', s.lora.alpha, 0)
-  for target in s.lora.targets:
+  targets = s.lora.targets
+  config.check(
+    isinstance(targets, tuple | list) and len(targets) > 0,
+    'Lora.targets',
+    targets,
+    'name the projections that get an adapter, at least one',
+    """try --gin.Lora.targets="('q', 'v')" """,
+  )
+  for target in targets:
     config.choice('Lora.targets', target, Lora.PROJECTIONS)
   config.check(
     not s.carry or s.stages[0].fresh_optimizer,

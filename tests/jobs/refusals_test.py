@@ -72,6 +72,9 @@ def refuse(tmp_path, capsys, monkeypatch):
     ('REWARD_SANDBOXES=0', 'REWARD_SANDBOXES = 0, but it must be an integer'),
     ('MESH=(3,1,1)', 'MESH = (3, 1, 1) does not fit the'),
     ('MESH=(1,1)', 'MESH = (1, 1), but it must be three counts'),
+    ('INIT_FROM=5', 'INIT_FROM = 5, but it must be a name or None'),
+    ('INIT_FROM=True', 'INIT_FROM = True, but it must be a name or None'),
+    ("INIT_FROM=('a', 'b')", "INIT_FROM = ('a', 'b'), but it must be a name"),
     ('INIT_FROM=nowhere', "INIT_FROM = 'nowhere': neither a Hugging Face"),
     ('REWARD_ADDRESS=10.0.0.1:80', "REWARD_ADDRESS = '10.0.0.1:80', but it"),
     ('REWARD_ADDRESS=http://a:1,b', 'or several with commas between'),
@@ -105,6 +108,13 @@ def test_a_wrong_value_names_itself_and_the_remedy(refuse, override, wanted):
 def test_a_buffer_longer_than_the_responses(refuse):
   line = refuse('LENGTH_PENALTY=@soft_overlong', 'MAX_NEW_TOKENS=8')
   assert 'OVERLONG_BUFFER = 14, but it must be a number of tokens' in line
+
+
+@pytest.mark.parametrize('targets', ['None', '()', '[]', "'q'", '7'])
+def test_adapters_of_nothing(refuse, targets):
+  adapters = ('LORA=@Lora()', 'Lora.rank=4', 'Lora.alpha=8.0')
+  line = refuse(*adapters, f'Lora.targets={targets}')
+  assert f'Lora.targets = {targets}, but it must name the projec' in line
 
 
 @pytest.mark.parametrize(
