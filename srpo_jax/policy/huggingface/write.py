@@ -17,7 +17,7 @@ from safetensors.numpy import save_file
 
 from srpo_jax.policy.config import DecoderConfig
 from srpo_jax.policy.huggingface import names as names_lib
-from srpo_jax.policy.huggingface.families import config_to_json
+from srpo_jax.policy.huggingface.config_json import config_to_json
 from srpo_jax.policy.huggingface.read import INDEX, ONE
 from srpo_jax.policy.policy import Params
 
