@@ -152,6 +152,13 @@ def check_begun(workdir: Path, now: dict) -> None:
       )
 
 
+def write_begun(workdir: Path, now: dict) -> None:
+  """Writes beside the path, then renames: a rerun reads all of it or none."""
+  partial = workdir / f'.{BEGUN}.tmp'
+  partial.write_text(json.dumps(now, indent=2) + '\n')
+  partial.replace(workdir / BEGUN)
+
+
 def problems_at_once(asked: EvalSet, rows: int, mesh: Mesh) -> int:
   """Problems in a batch: as many as `rows` holds, a multiple of the shards."""
   shards = mesh_lib.batch_shards(mesh)
@@ -212,7 +219,7 @@ def build(
     stack,
     items_a_request(found),
   )
-  (workdir / BEGUN).write_text(json.dumps(begun, indent=2) + '\n')
+  write_begun(workdir, begun)
   make = lambda *each: make_bench(
     *each, mesh, policy, tokenizer, template, scorer, settings.sampler
   )
