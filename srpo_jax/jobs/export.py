@@ -5,7 +5,6 @@ The folder's config.json and tokenizer are those that the run came from; only
 weights and their dtype are new.
 """
 
-import functools
 import json
 from pathlib import Path
 
@@ -90,7 +89,7 @@ def write(
   Every process of a run calls it; the first one writes.
   """
   if decoder.lora is not None:
-    params = jax.jit(functools.partial(lora.merged, lora=decoder.lora))(params)
+    params = lora.Merging(params, decoder.lora)
   raw = json.loads((identity / 'config.json').read_text())
   dtype = export_dtype(identity, dtype)
   if jax.process_index() == 0:

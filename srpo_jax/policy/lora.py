@@ -6,6 +6,9 @@ that the policy starts as what it was. Adapters stand in the tree beside the
 kernels that they change, under the name 'adapter'; only they are trained.
 """
 
+import functools
+from collections.abc import Mapping
+
 import jax
 import jax.numpy as jnp
 
@@ -53,6 +56,29 @@ def merged(params: Params, lora: Lora) -> Params:
     else:
       found[name] = x
   return found
+
+
+class Merging(Mapping):
+  """The tree of `merged`; a kernel is added up when it is asked for.
+
+  So that no more than one of them is there twice.
+  """
+
+  def __init__(self, params: Params, lora: Lora):
+    self._params, self._lora = params, lora
+
+  def __getitem__(self, name: str):
+    x = self._params[name]
+    if name == 'kernel' and ADAPTER in self._params:
+      add_up = jax.jit(functools.partial(_sum, lora=self._lora))
+      return add_up(x, self._params[ADAPTER])
+    return Merging(x, self._lora) if isinstance(x, dict) else x
+
+  def __iter__(self):
+    return (name for name in self._params if name != ADAPTER)
+
+  def __len__(self):
+    return sum(1 for _ in self)
 
 
 def _sum(kernel: jax.Array, adapter: Params, lora: Lora) -> jax.Array:

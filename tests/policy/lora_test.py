@@ -2,6 +2,7 @@
 """Adapters: nothing at the start, trained alone, and gone when merged."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -75,6 +76,30 @@ def test_merged_is_the_same_policy():
   np.testing.assert_allclose(
     scanned, logprobs(ADAPTED, params, UNROLLED), atol=2e-5
   )
+
+
+def test_merging_gives_what_merged_gives_one_kernel_at_a_time(monkeypatch):
+  params, calls, add_up = adapted(noise=0.3), [], lora._sum
+  whole = jax.jit(functools.partial(lora.merged, lora=ADAPTED.lora))(params)
+
+  def spy(kernel, adapter, lora):
+    calls.append(kernel.shape)
+    return add_up(kernel, adapter, lora)
+
+  monkeypatch.setattr(lora, '_sum', spy)
+  tree = lora.Merging(params, ADAPTED.lora)
+  assert not calls
+  for path, wanted in jax.tree_util.tree_leaves_with_path(whole):
+    found = tree
+    for key in path:
+      found = found[key.key]
+    np.testing.assert_array_equal(found, wanted)
+  assert len(calls) == len(Lora.PROJECTIONS)
+  attention, plain = tree['layers']['attention']['q'], params['embed']['table']
+  assert set(attention) == {'kernel', 'bias'}
+  assert len(attention) == 2
+  # What has no adapter is not copied.
+  assert tree['embed']['table'] is plain
 
 
 @pytest.mark.parametrize('name', Lora.PROJECTIONS)

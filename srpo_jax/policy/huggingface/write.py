@@ -38,7 +38,7 @@ def save(
   Args:
     folder: made if need be.
     config: of the policy.
-    params: on the host, or on any mesh.
+    params: on the host, or on any mesh; each array is asked for once.
     raw: config.json as it is to be; its dtype is set here.
     dtype: of the file, such as 'bfloat16'; None for that of the parameters.
     shard_bytes: at most so much a file, and in the host's memory.
