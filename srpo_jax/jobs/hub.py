@@ -15,6 +15,9 @@ PREFIX = 'hf://'
 NAME = re.compile(r'([\w.-]+/[\w.-]+)(?:@([\w./-]+))?')
 # Weights in safetensors and what stands beside them; no pickles, no code.
 WANTED = ('*.json', '*.safetensors', '*.jinja', 'tokenizer.model')
+# The same weights once more: Mistral's own layout, and what lies in folders
+# (a star of the Hub's patterns takes a slash along).
+UNWANTED = ('consolidated*', '*/*')
 
 
 def fetch(name: str) -> Path:
@@ -35,7 +38,10 @@ def fetch(name: str) -> Path:
   repository, revision = found.groups()
   try:
     folder = huggingface_hub.snapshot_download(
-      repository, revision=revision, allow_patterns=list(WANTED)
+      repository,
+      revision=revision,
+      allow_patterns=list(WANTED),
+      ignore_patterns=list(UNWANTED),
     )
   except Exception as error:  # its transport raises classes of its own
     reason = (str(error).strip() or 'no reason given').splitlines()[0][:160]

@@ -18,7 +18,11 @@ NAME, COMMIT = 'someone/small-model', '0123456789abcdef' * 2 + '01234567'
 FILES = {
   **{path.name: path.read_bytes() for path in initial.EMBEDDED.iterdir()},
   'pytorch_model.bin': b'a pickle, which nobody asks for',
+  'consolidated.safetensors': b'the same once more, in another layout',
+  'original/params.json': b'{}',
+  'onnx/model.safetensors': b'and once more',
 }
+NOT_ASKED_FOR = tuple(list(FILES)[-4:])
 
 
 class Hub(http.server.BaseHTTPRequestHandler):
@@ -60,14 +64,17 @@ class Hub(http.server.BaseHTTPRequestHandler):
     self.send_header('ETag', f'"{hashlib.sha256(body).hexdigest()}"')
     self.send_header('X-Repo-Commit', COMMIT)
     self.end_headers()
-    if with_body:
+    if with_body and self.server.cut and len(body) > 10_000:
+      self.wfile.write(body[: len(body) // 2])
+      self.close_connection = True
+    elif with_body:
       self.wfile.write(body)
 
 
 @pytest.fixture
 def server():
   made = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Hub)
-  made.asked = []
+  made.asked, made.cut = [], False
   threading.Thread(target=made.serve_forever, daemon=True).start()
   yield made
   made.shutdown()
@@ -95,7 +102,8 @@ def test_a_model_is_fetched_once(server, tmp_path):
   assert done.returncode == 0, done.stderr
   weights = (tmp_path / 'a/hugging_face/model.safetensors').read_bytes()
   assert weights == FILES['model.safetensors']
-  assert not any('pytorch_model.bin' in path for path in server.asked)
+  unwanted = [path for path in server.asked if path.endswith(NOT_ASKED_FOR)]
+  assert unwanted == []
   server.asked.clear()
   done = export(f'hf://{NAME}@{COMMIT}', tmp_path / 'b', server, cache)
   assert done.returncode == 0, done.stderr
@@ -107,6 +115,23 @@ def test_a_model_that_is_not_there_is_one_line(server, tmp_path):
   assert done.returncode == 2
   assert len(done.stderr.strip().splitlines()) == 1, done.stderr
   assert "INIT_FROM = 'hf://no/such': cannot be fetched" in done.stderr
+
+
+def test_a_download_that_is_cut_off_is_one_line_and_can_be_had_again(
+  server, tmp_path
+):
+  server.cut, cache = True, tmp_path / 'cache'
+  done = export(f'hf://{NAME}', tmp_path / 'a', server, cache)
+  assert done.returncode == 2
+  (line,) = [x for x in done.stderr.splitlines() if 'INIT_FROM' in x]
+  assert 'Traceback' not in done.stderr
+  assert f"INIT_FROM = 'hf://{NAME}': cannot be fetched" in line
+  assert not (tmp_path / 'a' / 'hugging_face').exists()
+  server.cut = False
+  done = export(f'hf://{NAME}', tmp_path / 'a', server, cache)
+  assert done.returncode == 0, done.stderr
+  weights = (tmp_path / 'a/hugging_face/model.safetensors').read_bytes()
+  assert weights == FILES['model.safetensors']
 
 
 @pytest.mark.parametrize(
