@@ -62,8 +62,9 @@ class ChatTemplate:
     return self._text(self.before + question + self.ending) + self.after
 
   def closed(self) -> str:
-    """What stands behind a reply of the assistant."""
-    return self._text(PROBE, reply=REPLY).rpartition(REPLY)[2]
+    """What stands behind a reply of the assistant; '' if it is left out."""
+    _, there, behind = self._text(PROBE, reply=REPLY).rpartition(REPLY)
+    return behind if there else ''
 
   def _text(self, user: str, reply: str | None = None) -> str:
     messages = [{'role': 'user', 'content': user}]

@@ -153,6 +153,12 @@ def test_a_template_that_takes_no_reply_adds_no_end(family_folder):
   assert chat_template(tokenizer).end_ids == ()
 
 
+def test_a_template_that_leaves_the_reply_out_adds_no_end(family_folder):
+  chat = "{{ '<|im_start|>' }}{{ messages[0].content }}"
+  tokenizer = JsonTokenizer(family_folder('chatml', chat_template=chat))
+  assert chat_template(tokenizer).end_ids == ()
+
+
 @pytest.mark.parametrize('name', NAMES)
 def test_who_opens_the_think_tag(tokenizers, name):
   plain = chat_template(tokenizers[name])
