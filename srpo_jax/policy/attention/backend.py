@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which attention a policy runs, by the devices of its mesh.
 
-Chosen once, when the policy is made. A backend is a function from a decoder, a
-mesh and a window to `attend(q, k, v, segment)`; one that is not named here
-gets that of the CPU, which is plain jax.
+Chosen once, when the policy is made. Backends stand in two tables at the end,
+by the name that a device gives its platform; one that is not in them gets
+plain jax.
 """
 
 import functools
@@ -13,7 +13,8 @@ import jax
 from jax.sharding import Mesh
 
 from srpo_jax.policy.attention.dense import causal
-from srpo_jax.policy.attention.over_mesh import over_mesh
+from srpo_jax.policy.attention.over_mesh import over_mesh, slots_over_mesh
+from srpo_jax.policy.attention.slots import decode_slots_reference
 from srpo_jax.policy.attention.tiled import TILE, tiled
 from srpo_jax.policy.config import DecoderConfig
 from srpo_jax.policy.kinds import EVERYTHING
@@ -46,6 +47,30 @@ def whole_sequences(config: DecoderConfig, mesh: Mesh) -> Callable:
     return attends[bool(local)](q, k, v, segment)
 
   return attend
+
+
+def decode_slots(config: DecoderConfig, mesh: Mesh) -> Callable:
+  """Attention of slots that decode, for a decoder on a mesh.
+
+  Returns:
+    (q_XSNH, fed_kv, prompt_kv, own_kv, sight) -> out_XSNH: the arguments of
+    slots.py with a first axis more, the shards of the batch.
+  """
+  make = SLOTS.get(mesh.devices.flat[0].platform, _slots_of_all)
+  own = {'scale': config.query_scale, 'softcap': config.attention_softcap}
+  return make(mesh, own)
+
+
+def _slots_of_all(mesh, own):
+  """Plain jax, which the compiler fuses and cuts as it likes."""
+  del mesh
+  return jax.vmap(functools.partial(decode_slots_reference, **own))
+
+
+def _slots_on_tpu(mesh, own):
+  from srpo_jax.policy.attention.slots_tpu import decode_slots_tpu
+
+  return slots_over_mesh(mesh, functools.partial(decode_slots_tpu, **own))
 
 
 def _own(config: DecoderConfig, window: int | None) -> dict:
@@ -88,5 +113,5 @@ def _on_gpu(config, mesh, window):
   return over_mesh(mesh, kernel)
 
 
-# By the name that a device gives its platform.
 WHOLE = {'cpu': _on_cpu, 'tpu': _on_tpu, 'gpu': _on_gpu}
+SLOTS = {'tpu': _slots_on_tpu}

@@ -8,9 +8,10 @@ would gather the rows that a loop walks over.
 import math
 from collections.abc import Callable
 
+import chex
 import jax
 import jax.numpy as jnp
-from jax.sharding import Mesh
+from jax.sharding import Mesh, PartitionSpec
 
 from srpo_jax.core import mesh as mesh_lib
 
@@ -36,6 +37,34 @@ def over_mesh(mesh: Mesh, attend: Callable) -> Callable:
       check_vma=False,  # a pallas_call does not say what varies
     )
     return cut(q_BTNH, k_BTKH, v_BTKH, segment_BT)
+
+  return on_mesh
+
+
+def slots_over_mesh(mesh: Mesh, attend: Callable) -> Callable:
+  """`attend` of slots (slots.py), run by each device.
+
+  All arrays have a first axis X more: shards of the batch, each with prompts
+  and slots of its own. Key heads that the mesh does not divide stay whole, and
+  so do their queries: caches are not copied.
+  """
+
+  def of_shard(*args):
+    return attend(*jax.tree.map(lambda x: x[0], args))[None]
+
+  def on_mesh(q_XSNH, fed_kv, prompt_kv, own_kv, sight):
+    chex.assert_axis_dimension(q_XSNH, 0, mesh_lib.batch_shards(mesh))
+    rows = mesh_lib.spec(mesh, ('batch',), q_XSNH.shape[:1])
+    heads = mesh_lib.spec(mesh, ('kv_heads',), fed_kv[0].shape[2:3])
+    spread = PartitionSpec(*rows, None, *heads)
+    cut = jax.shard_map(
+      of_shard,
+      mesh=mesh,
+      in_specs=(spread, spread, spread, spread, PartitionSpec(*rows)),
+      out_specs=spread,
+      check_vma=False,
+    )
+    return cut(q_XSNH, fed_kv, prompt_kv, own_kv, sight)
 
   return on_mesh
 
