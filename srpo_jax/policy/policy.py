@@ -189,11 +189,11 @@ def _apply_block(config, mesh, layer, kind, x, position, attend):
 
 def _make_forward(config, mesh, walk, remat):
   """Whole sequences, causal inside segments."""
-  kinds, own = kinds_of(config), _own(config)
+  kinds, whole = kinds_of(config), attention.whole_sequences(config, mesh)
 
   def hidden(params, tokens_BT, position_BT, segment_BT):
     def attend(window, q, k, v):
-      return attention.causal(q, k, v, segment_BT, window=window, **own), None
+      return whole(q, k, v, segment_BT, window), None
 
     @remat
     def body(x, layer, kind, cache):
@@ -210,7 +210,7 @@ def _make_forward(config, mesh, walk, remat):
 
 
 def _own(config: DecoderConfig) -> dict:
-  """What every attention of a decoder is told."""
+  """What attention to caches is told."""
   return {'scale': config.query_scale, 'softcap': config.attention_softcap}
 
 
@@ -236,6 +236,7 @@ def _make_logprobs(config, mesh, hidden):
 def _make_decoding(config, mesh, walk):
   """Prefill of prompts, then one token at a time for G samples of each."""
   kinds, own = kinds_of(config), _own(config)
+  whole = attention.whole_sequences(config, mesh)
 
   def cached(x_PLKH):
     axes = ('batch', 'kv_heads', None, None)
@@ -245,8 +246,7 @@ def _make_decoding(config, mesh, walk):
     segment_PL = mask_PL.astype(jnp.int32)
 
     def attend(window, q, k, v):
-      out = attention.causal(q, k, v, segment_PL, window=window, **own)
-      return out, (cached(k), cached(v))
+      return whole(q, k, v, segment_PL, window), (cached(k), cached(v))
 
     def body(x, layer, kind, cache):
       del cache

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Attention: rotary positions, whole sequences, and one token at a time."""
+
+from srpo_jax.policy.attention.backend import decode_slots, whole_sequences
+from srpo_jax.policy.attention.decoding import decode
+from srpo_jax.policy.attention.dense import MASKED, causal, softcapped
+from srpo_jax.policy.attention.rotary import rope
+from srpo_jax.policy.attention.slots import Sight, decode_slots_reference
+
+__all__ = [
+  'MASKED',
+  'Sight',
+  'causal',
+  'decode',
+  'decode_slots',
+  'decode_slots_reference',
+  'rope',
+  'softcapped',
+  'whole_sequences',
+]
