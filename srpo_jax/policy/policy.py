@@ -63,9 +63,10 @@ class Policy(NamedTuple):
     join: the two -> params.
     hidden: (params, tokens_BT, position_BT, segment_BT) -> y_BTD.
     logits: (params, y) -> float32 logits [.., V].
-    logprobs: (params, tokens_BT, position_BT, segment_BT, temperature) ->
-      log-probability and entropy [B, T] of each token given those before it;
-      0 for the first.
+    logprobs: (params, tokens_BT, position_BT, segment_BT, temperature,
+      mask_BT) -> log-probability and entropy [B, T] of each token given those
+      before it; 0 for the first of a sequence, and outside the mask (by
+      default all tokens).
     prefill: (params, tokens_PL, mask_PL) -> last hidden y_PD, Prefix.
     empty_suffix: (P, G, S) -> empty cache of responses.
     for_decode: params -> params in the layout `decode` wants.
@@ -217,18 +218,24 @@ def _own(config: DecoderConfig) -> dict:
 def _make_logprobs(config, mesh, hidden):
   """Log-probability and entropy of every token given those before it."""
 
-  def logprobs(params, tokens_BT, position_BT, segment_BT, temperature):
-    y_BTD = hidden(params, tokens_BT, position_BT, segment_BT)
+  def logprobs(
+    params, tokens_BT, position_BT, segment_BT, temperature, mask_BT=None
+  ):
+    wanted_BT = segment_BT > 0 if mask_BT is None else mask_BT
+    # What stands before the first token is another sequence.
+    wanted_BT &= position_BT > 0
+    # Entry t is asked of what the policy says after token t - 1.
+    before = lambda x_BT: jnp.roll(x_BT, -1, axis=1)
     scored = chosen_logprobs(
+      mesh,
       _head(params),
-      y_BTD[:, :-1],
-      tokens_BT[:, 1:],
+      hidden(params, tokens_BT, position_BT, segment_BT),
+      before(tokens_BT),
+      before(wanted_BT),
       temperature,
       softcap=config.final_softcap,
-      shards=mesh_lib.batch_shards(mesh),
     )
-    # Shift right, so that entry t belongs to token t.
-    return tuple(jnp.pad(x, ((0, 0), (1, 0))) for x in scored)
+    return tuple(jnp.roll(x_BT, 1, axis=1) for x_BT in scored)
 
   return logprobs
 

@@ -42,24 +42,25 @@ def make_batch(B=16, T=12, pad=0, seed=0) -> Batch:
   inside = column < length[:, None]
   mask = inside & (column >= 2) & (rng.random((B, 1)) < 0.9)
   old = rng.normal(-3, 0.3, (B, T)).astype(np.float32)
+  advantage = rng.normal(size=(B, 1))
   arrays = {
     'tokens_BT': np.where(inside, rng.integers(0, 32, (B, T)), 0),
     'logprob_old_BT': old,
     'logprob_rollout_BT': old,
     'mask_BT': mask,
+    'advantage_BT': np.repeat(advantage, T, axis=1).astype(np.float32),
     'segment_BT': inside.astype(np.int32),
     'position_BT': np.broadcast_to(column, (B, T)),
   }
   wide = {k: np.pad(v, ((0, 0), (0, pad))) for k, v in arrays.items()}
-  advantage = rng.normal(size=B).astype(np.float32)
-  return Batch(**wide, advantage_B=advantage)
+  return Batch(**wide)
 
 
 def gradient(
   shape,
   batch,
   *,
-  micro_batches=1,
+  micro_rows=None,
   walk=UNROLLED,
   old=None,
   loss=srpo_loss,
@@ -77,7 +78,7 @@ def gradient(
     optimizer,
     loss,
     mesh,
-    micro_batches=micro_batches,
+    micro_rows=micro_rows,
     importance=importance,
     **more,
   )
@@ -117,7 +118,7 @@ def main() -> None:
   found = {}
   for shape in ((8, 1, 1), (2, 2, 2), (1, 4, 2)):
     for n in (1, 2, 4):
-      other = gradient(shape, batch, micro_batches=n)
+      other = gradient(shape, batch, micro_rows=32 // n)
       found[f'{shape} x {n}'] = difference(one, other)
   scanned = gradient((2, 2, 2), batch, walk=SCANNED)
   found['scanned (2, 2, 2)'] = difference(one, scanned)
@@ -125,7 +126,7 @@ def main() -> None:
   whole = {'loss': gspo_loss, 'importance': truncated_sequence_weights}
   found['sequences (2, 2, 2) x 4'] = difference(
     gradient((1, 1, 1), batch, **whole),
-    gradient((2, 2, 2), batch, micro_batches=4, **whole),
+    gradient((2, 2, 2), batch, micro_rows=8, **whole),
   )
   drawn, other = rollouts((1, 1, 1)), rollouts((2, 2, 2), SCANNED)
   same = float((drawn.tokens_BT == other.tokens_BT).mean())

@@ -54,7 +54,7 @@ def whole():
 @pytest.mark.parametrize('n', [2, 4])
 def test_micro_batches(whole, n):
   cut = layouts.gradient(
-    (1, 1, 1), layouts.make_batch(), micro_batches=n, old=as_stored
+    (1, 1, 1), layouts.make_batch(), micro_rows=16 // n, old=as_stored
   )
   assert_same(whole, cut)
   for name, value in whole[2].items():
@@ -68,7 +68,7 @@ def test_every_denominator_is_that_of_the_whole_batch():
     more = {'loss': loss, 'importance': truncated_weights, 'old': as_stored}
     one = layouts.gradient((1, 1, 1), layouts.make_batch(), **more)
     cut = layouts.gradient(
-      (1, 1, 1), layouts.make_batch(pad=5), micro_batches=4, **more
+      (1, 1, 1), layouts.make_batch(pad=5), micro_rows=4, **more
     )
     assert_same(one, cut)
 
@@ -78,7 +78,7 @@ def test_weights_multiply_the_advantage():
   old = batch.logprob_old_BT
   # The sampler's probabilities were half of the trainer's, which weighs 2.
   halved = batch.replace(logprob_rollout_BT=old - np.float32(np.log(2)))
-  twice = batch.replace(advantage_B=2 * batch.advantage_B)
+  twice = batch.replace(advantage_BT=2 * batch.advantage_BT)
   weigh = functools.partial(truncated_weights, cap=3.0)
   got = layouts.gradient((1, 1, 1), halved, old=as_stored, importance=weigh)
   assert_same(layouts.gradient((1, 1, 1), twice, old=as_stored), got)
@@ -129,7 +129,7 @@ def test_gradient_against_jax_on_the_naive_loss(whole):
     logp = jax.nn.log_softmax(policy.logits(params, y)[:, :-1], axis=-1)
     chosen = jnp.take_along_axis(logp, batch.tokens_BT[:, 1:, None], -1)[..., 0]
     ratio = jnp.exp(chosen - batch.logprob_old_BT[:, 1:])
-    a = jnp.broadcast_to(batch.advantage_B[:, None], ratio.shape)
+    a = batch.advantage_BT[:, 1:]
     part = jnp.minimum(ratio * a, jnp.clip(ratio, 0.8, 1.28) * a)
     mask = batch.mask_BT[:, 1:]
     return -jnp.sum(jnp.where(mask, part, 0)) / mask.sum()
@@ -139,7 +139,7 @@ def test_gradient_against_jax_on_the_naive_loss(whole):
   assert_same((float(loss), np.concatenate(leaves)), whole)
 
 
-def state_and_update(vocab_size=32, micro_batches=1, optimizer=None):
+def state_and_update(vocab_size=32, micro_rows=None, optimizer=None):
   config = DecoderConfig(vocab_size, 16, 2, 4, 2, 8, 32)
   mesh = mesh_lib.make_mesh((1, 1, 1), jax.devices()[:1])
   policy = make_policy(config, mesh)
@@ -147,13 +147,14 @@ def state_and_update(vocab_size=32, micro_batches=1, optimizer=None):
   params = policy.init(jax.random.key(0))
   state = make_state(policy, optimizer, mesh, params)
   update = make_update(
-    policy, optimizer, srpo_loss, mesh, micro_batches=micro_batches
+    policy, optimizer, srpo_loss, mesh, micro_rows=micro_rows
   )
   return state, update, mesh
 
 
 def test_equal_rewards_change_nothing():
-  batch = layouts.make_batch().replace(advantage_B=np.zeros(16, np.float32))
+  batch = layouts.make_batch()
+  batch = batch.replace(advantage_BT=0 * batch.advantage_BT)
   state, update, mesh = state_and_update(optimizer=optax.sgd(1.0))
   before = fingerprint(state.params)
   state, metrics = update.apply(state, mesh_lib.put_batch(mesh, batch))
@@ -169,7 +170,7 @@ def test_updates_make_good_tokens_likelier():
   for _ in range(10):
     state, _ = update.apply(state, batch)
   end = update.score(state.params, batch).logprob_old_BT
-  mask, a = batch.mask_BT, batch.advantage_B
+  mask, a = batch.mask_BT, batch.advantage_BT[:, 0]
   gain = jnp.where(mask, end - start, 0).sum(axis=1)
   rows = np.asarray(mask.any(axis=1))
   assert np.corrcoef(np.asarray(gain)[rows], np.asarray(a)[rows])[0, 1] > 0.5
