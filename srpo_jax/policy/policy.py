@@ -19,6 +19,7 @@ from srpo_jax.policy import attention, lora, slot_attention, slots
 from srpo_jax.policy.config import DecoderConfig
 from srpo_jax.policy.kinds import kinds_of
 from srpo_jax.policy.logprobs import chosen_logprobs
+from srpo_jax.policy.remat import remat_of
 from srpo_jax.policy.transformer import Block, Embed, Head, RMSNorm
 from srpo_jax.policy.walk import SCANNED, UNROLLED, Params, Walk
 
@@ -90,14 +91,15 @@ class Policy(NamedTuple):
 
 
 def make_policy(
-  config: DecoderConfig, mesh: Mesh, walk: Walk | None = None
+  config: DecoderConfig,
+  mesh: Mesh,
+  walk: Walk | None = None,
+  remat: str | None = None,
 ) -> Policy:
-  """The policy of a decoder on a mesh."""
+  """The policy of a decoder on a mesh; `remat` by name (remat.py)."""
   on_cpu = mesh.devices.flat[0].platform == 'cpu'
   walk = walk or (UNROLLED if on_cpu else SCANNED)
-  # A CPU has memory to keep activations and no compute to make them twice.
-  remat = (lambda f: f) if on_cpu else jax.checkpoint
-  forward = _make_forward(config, mesh, walk, remat)
+  forward = _make_forward(config, mesh, walk, remat_of(mesh, remat))
   prefill, decode = _make_decoding(config, mesh, walk)
   return Policy(
     config=config,

@@ -8,6 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from srpo_jax.srpo.importance import (
+  no_weights,
+  truncated_sequence_weights,
+  truncated_weights,
+)
 from srpo_jax.srpo.loss import ONE, ClipConfig, Totals, srpo_loss, totals_of
 from srpo_jax.srpo.loss_variants import (
   cispo_loss,
@@ -162,6 +167,66 @@ def test_padding_changes_nothing_whatever_stands_there(name):
   np.testing.assert_allclose(padded_value, value, rtol=1e-6)
   np.testing.assert_allclose(padded[:8, :7], gradient, rtol=1e-5, atol=1e-8)
   assert (np.asarray(padded)[~pad(mask, False)] == 0).all()
+
+
+def packed(arrays, rows=3):
+  """Rows of one sequence as fewer rows of several, in a shuffled order.
+
+  Returns the arrays, the segments, and where each token went.
+  """
+  mask = arrays[-1]
+  B, T = mask.shape
+  rng = np.random.default_rng(1)
+  shape = (rows, T * -(-B // rows))
+  end, number = np.zeros(rows, int), np.zeros(rows, int)
+  place = np.full((B, T), -1)
+  segment = np.zeros(shape, np.int32)
+  for b in rng.permutation(B):
+    row, length = int(np.argmin(end)), int(rng.integers(mask[b].sum(), T + 1))
+    number[row] += 1
+    place[b, :length] = row * shape[1] + end[row] + np.arange(length)
+    segment[row, end[row] : end[row] + length] = number[row]
+    end[row] += length
+
+  def laid(x):
+    out = np.zeros(rows * shape[1], x.dtype)
+    out[place[place >= 0]] = x[place >= 0]
+    return out.reshape(shape)
+
+  return [laid(x) for x in arrays], segment, place
+
+
+@pytest.mark.parametrize('name', LOSSES)
+@pytest.mark.parametrize('seed', range(5))
+def test_packed_rows_give_the_same(name, seed):
+  rows = arrays(seed, B=11)
+  new, segment, place = packed(rows)
+  assert segment.max() > 2
+  value, gradient = whole(name, *rows)
+  got, slope = whole(name, *new, segment)
+  np.testing.assert_allclose(got, value, rtol=1e-5)
+  back = np.where(place >= 0, np.asarray(slope).ravel()[place], 0)
+  apart = np.linalg.norm(back - gradient)
+  assert apart <= 1e-5 * np.linalg.norm(gradient) > 0
+  clipped = lambda args, segment: LOSSES[name](*args, segment)[1]['clip/share']
+  assert clipped(new, segment) == clipped(rows, one_a_row(rows[-1])) > 0
+
+
+@pytest.mark.parametrize(
+  'weights', [no_weights, truncated_weights, truncated_sequence_weights]
+)
+def test_packed_rows_weigh_the_same(weights):
+  logprob, old, _, mask = rows = arrays(B=11)
+  new, segment, place = packed(rows)
+  wanted = np.asarray(weights(logprob, old, mask, one_a_row(mask)))
+  got = np.asarray(weights(new[0], new[1], new[3], segment)).ravel()[place]
+  np.testing.assert_allclose(got[mask], wanted[mask], rtol=1e-5)
+
+
+def test_totals_of_packed_rows_are_the_same():
+  rows = arrays(B=11)
+  new, segment, _ = packed(rows)
+  assert totals_of(new[-1], segment) == totals_of(*counted(rows[-1])[:2])
 
 
 def test_totals_are_those_of_what_counts():
