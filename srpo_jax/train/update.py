@@ -22,7 +22,7 @@ from srpo_jax.core.records import Batch
 from srpo_jax.policy.policy import Policy
 from srpo_jax.srpo.importance import no_weights
 from srpo_jax.srpo.loss import mismatch_kl, totals_of
-from srpo_jax.train.state import TrainState
+from srpo_jax.train.state import TrainState, state_shardings
 
 # (logprob_BT, logprob_old_BT, advantage_BT, mask_BT, segment_BT, totals) ->
 # part, sums.
@@ -99,8 +99,12 @@ def make_update(
     logprob_BT = _uncut(_each(of_part, parts))
     return batch.replace(logprob_old_BT=logprob_BT)
 
+  # Left to itself the compiler gives a state other shardings than it took,
+  # and the second step compiles once more.
+  shapes = jax.eval_shape(policy.init, jax.random.key(0))
+  out = (state_shardings(policy, optimizer, mesh, shapes), None)
   return Update(
-    apply=jax.jit(apply, donate_argnums=0),
+    apply=jax.jit(apply, donate_argnums=0, out_shardings=out),
     score=jax.jit(score),
     gradient=gradient,
   )
