@@ -108,25 +108,27 @@ class Verdict:
 
 @flax.struct.dataclass
 class Batch:
-  """What the update reads. Every per-token field is aligned with its token.
+  """What the update reads. Every field is aligned with its token.
+
+  A row holds one sequence or, packed (train/packing.py), several.
 
   Attributes:
-    tokens_BT: prompt, then response, then padding.
+    tokens_BT: prompt, then response; after the last one padding.
     logprob_old_BT: of each token given those before it, at the sampling
       temperature, by the policy that the ratio compares with; 0 outside
       `mask_BT`.
     logprob_rollout_BT: the same as the sampler saw it, to measure how far
       sampler and trainer disagree.
-    advantage_B: one number a sequence.
+    advantage_BT: of the token's sequence.
     mask_BT: True on response tokens of judged rollouts.
-    segment_BT: 0 on padding, else the sequence's number in the row.
+    segment_BT: 0 on padding, else the sequence's number in the row, from 1.
     position_BT: position in its sequence.
   """
 
   tokens_BT: jax.Array
   logprob_old_BT: jax.Array
   logprob_rollout_BT: jax.Array
-  advantage_B: jax.Array
+  advantage_BT: jax.Array
   mask_BT: jax.Array
   segment_BT: jax.Array
   position_BT: jax.Array

@@ -29,6 +29,7 @@ from srpo_jax.policy import lora
 from srpo_jax.policy.policy import Policy, make_policy
 from srpo_jax.sampler.sampler import Sampler
 from srpo_jax.sampler.sampling import SamplerConfig
+from srpo_jax.train import packing
 from srpo_jax.train.state import (
   TrainState,
   abstract_state,
@@ -50,6 +51,7 @@ class Parts(NamedTuple):
   policy: Policy
   sampler: Sampler
   eval_sampler: Sampler
+  packing: packing.Shape
   update: Update
   fresh_optimizer: Callable[[TrainState], TrainState]
   scorer: Scorer
@@ -78,15 +80,20 @@ def make_device_mesh(settings: Settings) -> Mesh:
     f'divide over data * fsdp = {shards} shards of MESH {settings.mesh}',
     f'try --gin.PROMPTS_PER_STEP={shards}',
   )
-  rows = settings.prompts_per_step * settings.group_size
-  config.check(
-    rows // settings.micro_batches % shards == 0,
-    'MICRO_BATCHES',
-    settings.micro_batches,
-    f'cut {rows} rows into parts that divide over {shards} shards',
-    'try --gin.MICRO_BATCHES=1',
-  )
   return mesh
+
+
+def packed_shape(settings: Settings, mesh: Mesh) -> packing.Shape:
+  """Of the batches that the update reads."""
+  longest = settings.max_prompt_tokens + settings.max_new_tokens
+  row = settings.row_tokens or longest
+  return packing.shape_of(
+    settings.prompts_per_step * settings.group_size,
+    longest,
+    row,
+    settings.micro_batch_tokens or packing.micro_tokens(mesh, row),
+    mesh_lib.batch_shards(mesh),
+  )
 
 
 def eval_prompts(settings: Settings, mesh: Mesh) -> int:
@@ -165,7 +172,8 @@ def build(
   scorer = make_scorer(
     settings, data.has_code, tokenizer, template, workdir, stack
   )
-  policy, optimizer = make_policy(decoder, mesh), settings.optimizer()
+  policy = make_policy(decoder, mesh, remat=settings.remat)
+  optimizer, shape = settings.optimizer(), packed_shape(settings, mesh)
   initial.save_identity(workdir, source, decoder, tokenizer)
   sampling = SamplerConfig(
     max_new_tokens=settings.max_new_tokens,
@@ -181,7 +189,7 @@ def build(
     settings.loss,
     mesh,
     temperature=settings.temperature,
-    micro_batches=settings.micro_batches,
+    micro_rows=shape.micro_rows,
     old=as_stored if settings.updates_per_rollout > 1 else its_own,
     importance=settings.importance,
   )
@@ -194,6 +202,7 @@ def build(
     policy=policy,
     sampler=make_sampler(settings.group_size),
     eval_sampler=make_sampler(settings.eval_samples),
+    packing=shape,
     update=update,
     fresh_optimizer=make_fresh_optimizer(policy, optimizer, mesh),
     scorer=scorer,

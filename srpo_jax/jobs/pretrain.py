@@ -38,9 +38,11 @@ from srpo_jax.train.update import make_update
 PROGRAM_PIECES = ('```python\n', 'def f(', '):\n  return ', '\n```')
 
 
-def supervised_loss(logprob_BT, logprob_old_BT, advantage_BT, mask_BT, totals):
+def supervised_loss(
+  logprob_BT, logprob_old_BT, advantage_BT, mask_BT, segment_BT, totals
+):
   """Mean over tokens of −log π(token): maximum likelihood."""
-  del logprob_old_BT, advantage_BT
+  del logprob_old_BT, advantage_BT, segment_BT
   return -masked_sum(logprob_BT, mask_BT) / totals.tokens, {}
 
 
@@ -86,7 +88,7 @@ def pack(
     tokens_BT=tokens,
     logprob_old_BT=zeros,
     logprob_rollout_BT=zeros,
-    advantage_B=zeros[:, 0],
+    advantage_BT=zeros,
     mask_BT=mask,
     segment_BT=segment,
     position_BT=position,

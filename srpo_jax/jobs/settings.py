@@ -12,6 +12,7 @@ import numpy as np
 
 from srpo_jax.core import config
 from srpo_jax.policy.config import Lora
+from srpo_jax.policy.remat import REMAT
 from srpo_jax.reward import endpoints, items
 from srpo_jax.srpo.advantages import RewardWeights
 from srpo_jax.srpo.stages import Plateau, Stage
@@ -56,7 +57,12 @@ class Settings:
     importance: weights between sampler and trainer.
     optimizer: makes the optimizer.
     updates_per_rollout: updates on one batch of rollouts.
-    micro_batches: pieces the batch is cut into.
+    row_tokens: of a row that sequences are packed into; None for the longest
+      sequence.
+    micro_batch_tokens: tokens, padding with them, that a device takes at a
+      time in the update; None for what suits the device.
+    remat: what a layer keeps for the backward pass; None for what suits the
+      device.
     lora: adapters, which alone are trained; None to train everything.
     param_dtype: 'float32' or 'bfloat16', of the parameters.
     compute_dtype: the same, of activations.
@@ -101,7 +107,9 @@ class Settings:
   importance: Callable
   optimizer: Callable
   updates_per_rollout: int
-  micro_batches: int
+  row_tokens: int | None
+  micro_batch_tokens: int | None
+  remat: str | None
   lora: Lora | None
   param_dtype: str
   compute_dtype: str
@@ -121,6 +129,7 @@ class Settings:
 
   def __post_init__(self):
     _check_counts(self)
+    _check_packing(self)
     _check_sampling(self)
     _check_lora(self)
     _check_stages(self)
@@ -145,7 +154,6 @@ def _check_counts(s: Settings) -> None:
     'max_prompt_tokens',
     'max_new_tokens',
     'updates_per_rollout',
-    'micro_batches',
     'eval_every',
     'eval_samples',
     'reward_workers',
@@ -168,14 +176,23 @@ def _check_counts(s: Settings) -> None:
     'be at least 2: an advantage compares rollouts of one prompt',
     'try --gin.GROUP_SIZE=8',
   )
-  rows = s.prompts_per_step * s.group_size
-  config.check(
-    rows % s.micro_batches == 0,
-    'MICRO_BATCHES',
-    s.micro_batches,
-    f'divide PROMPTS_PER_STEP * GROUP_SIZE = {rows}',
-    'try --gin.MICRO_BATCHES=1',
-  )
+
+
+def _check_packing(s: Settings) -> None:
+  longest = s.max_prompt_tokens + s.max_new_tokens
+  row = longest if s.row_tokens is None else s.row_tokens
+  holds = {
+    'ROW_TOKENS': ('MAX_PROMPT_TOKENS + MAX_NEW_TOKENS', longest),
+    'MICRO_BATCH_TOKENS': ('a row, which is ROW_TOKENS', row),
+  }
+  for macro, (what, least) in holds.items():
+    value = getattr(s, macro.lower())
+    if value is None:
+      continue
+    config.integer(macro, value, 1)
+    must, remedy = f'be at least {what} = {least}', f'try --gin.{macro}={least}'
+    config.check(value >= least, macro, value, must, remedy)
+  config.choice('REMAT', s.remat, (None, *REMAT))
 
 
 def _check_sampling(s: Settings) -> None:

@@ -41,6 +41,7 @@ from srpo_jax.train import tables
 from srpo_jax.train.batch import make_batch
 from srpo_jax.train.checkpoint import Checkpoints
 from srpo_jax.train.metrics import MetricsWriter
+from srpo_jax.train.packing import pack
 from srpo_jax.train.progress import Progress
 from srpo_jax.train.snapshot import Position, Snapshot
 
@@ -178,7 +179,7 @@ def step(run: Run, snapshot: Snapshot, order: np.ndarray) -> Snapshot:
   )
 
   updating = time.monotonic()
-  batch = to_batch(asked.groups, advantage_PG)
+  batch = to_batch(run, asked.groups, advantage_PG)
   state, learned = update(run, snapshot.state, batch)
   update_s = time.monotonic() - updating
 
@@ -198,8 +199,7 @@ def step(run: Run, snapshot: Snapshot, order: np.ndarray) -> Snapshot:
     new = dataclasses.replace(new, kept=keep(run, new))
   before, new = new, advance(run, new, asked.taken, ends_epoch)
   logbook.write_tables(run, before, new, rows)
-  real_B = np.repeat(asked.groups.real_P, run.settings.group_size)
-  tokens = {'tokens/train': int(batch.segment_BT[real_B].sum())}
+  tokens = {'tokens/train': np.count_nonzero(batch.segment_BT)}
   numbers = {**numbers, **learned, **tokens}
   step_s = time.monotonic() - start
   times = logbook.times(numbers, asked.groups.played, update_s, step_s)
@@ -213,16 +213,19 @@ def reward(settings: Settings, groups: asking.Groups) -> np.ndarray:
   return reward_PG + settings.length_penalty(length_PG)
 
 
-def to_batch(groups: asking.Groups, advantage_PG: np.ndarray) -> Batch:
-  """What the update reads."""
+def to_batch(
+  run: Run, groups: asking.Groups, advantage_PG: np.ndarray
+) -> Batch:
+  """What the update reads: judged rollouts, packed."""
   played, real_P = groups.played, groups.real_P
-  return make_batch(
+  batch = make_batch(
     played.tokens_PL,
     played.mask_PL,
     played.rollouts,
     advantage_PG,
     played.verdict.judged_PG & real_P[:, None],
   )
+  return pack(batch, run.parts.packing)
 
 
 def record(run: Run, snapshot: Snapshot) -> Snapshot:

@@ -19,6 +19,7 @@ from srpo_jax.policy import attention, lora, slot_attention, slots
 from srpo_jax.policy.config import DecoderConfig
 from srpo_jax.policy.kinds import kinds_of
 from srpo_jax.policy.logprobs import chosen_logprobs
+from srpo_jax.policy.remat import remat_of
 from srpo_jax.policy.transformer import Block, Embed, Head, RMSNorm
 from srpo_jax.policy.walk import SCANNED, UNROLLED, Params, Walk
 
@@ -63,9 +64,10 @@ class Policy(NamedTuple):
     join: the two -> params.
     hidden: (params, tokens_BT, position_BT, segment_BT) -> y_BTD.
     logits: (params, y) -> float32 logits [.., V].
-    logprobs: (params, tokens_BT, position_BT, segment_BT, temperature) ->
-      log-probability and entropy [B, T] of each token given those before it;
-      0 for the first.
+    logprobs: (params, tokens_BT, position_BT, segment_BT, temperature,
+      mask_BT) -> log-probability and entropy [B, T] of each token given those
+      before it; 0 for the first of a sequence, and outside the mask (by
+      default all tokens).
     prefill: (params, tokens_PL, mask_PL) -> last hidden y_PD, Prefix.
     empty_suffix: (P, G, S) -> empty cache of responses.
     for_decode: params -> params in the layout `decode` wants.
@@ -89,14 +91,15 @@ class Policy(NamedTuple):
 
 
 def make_policy(
-  config: DecoderConfig, mesh: Mesh, walk: Walk | None = None
+  config: DecoderConfig,
+  mesh: Mesh,
+  walk: Walk | None = None,
+  remat: str | None = None,
 ) -> Policy:
-  """The policy of a decoder on a mesh."""
+  """The policy of a decoder on a mesh; `remat` by name (remat.py)."""
   on_cpu = mesh.devices.flat[0].platform == 'cpu'
   walk = walk or (UNROLLED if on_cpu else SCANNED)
-  # A CPU has memory to keep activations and no compute to make them twice.
-  remat = (lambda f: f) if on_cpu else jax.checkpoint
-  forward = _make_forward(config, mesh, walk, remat)
+  forward = _make_forward(config, mesh, walk, remat_of(mesh, remat))
   prefill, decode = _make_decoding(config, mesh, walk)
   return Policy(
     config=config,
@@ -217,18 +220,24 @@ def _own(config: DecoderConfig) -> dict:
 def _make_logprobs(config, mesh, hidden):
   """Log-probability and entropy of every token given those before it."""
 
-  def logprobs(params, tokens_BT, position_BT, segment_BT, temperature):
-    y_BTD = hidden(params, tokens_BT, position_BT, segment_BT)
+  def logprobs(
+    params, tokens_BT, position_BT, segment_BT, temperature, mask_BT=None
+  ):
+    wanted_BT = segment_BT > 0 if mask_BT is None else mask_BT
+    # What stands before the first token is another sequence.
+    wanted_BT &= position_BT > 0
+    # Entry t is asked of what the policy says after token t - 1.
+    before = lambda x_BT: jnp.roll(x_BT, -1, axis=1)
     scored = chosen_logprobs(
+      mesh,
       _head(params),
-      y_BTD[:, :-1],
-      tokens_BT[:, 1:],
+      hidden(params, tokens_BT, position_BT, segment_BT),
+      before(tokens_BT),
+      before(wanted_BT),
       temperature,
       softcap=config.final_softcap,
-      shards=mesh_lib.batch_shards(mesh),
     )
-    # Shift right, so that entry t belongs to token t.
-    return tuple(jnp.pad(x, ((0, 0), (1, 0))) for x in scored)
+    return tuple(jnp.roll(x_BT, 1, axis=1) for x_BT in scored)
 
   return logprobs
 

@@ -4,7 +4,8 @@
 A loss here gets a piece of the batch and gives the piece's part of the
 objective: a sum over its tokens, divided by `totals` of the whole batch. The
 parts are added up. So the answer cannot depend on how the batch is cut:
-micro-batches, padding, mesh. Other objectives are in loss_variants.py.
+micro-batches, packing, padding, mesh. Other objectives are in
+loss_variants.py.
 """
 
 import dataclasses
@@ -14,7 +15,7 @@ import chex
 import jax
 import jax.numpy as jnp
 
-from srpo_jax.core.masked import masked_sum
+from srpo_jax.core.masked import masked_sum, sequence_count
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Totals(NamedTuple):
 
   Attributes:
     tokens: tokens that count in the loss.
-    sequences: rows with at least one such token.
+    sequences: those with at least one such token.
   """
 
   tokens: jax.Array
@@ -45,10 +46,11 @@ class Totals(NamedTuple):
 ONE = Totals(1.0, 1.0)
 
 
-def totals_of(mask_BT: jax.Array) -> Totals:
+def totals_of(mask_BT: jax.Array, segment_BT: jax.Array) -> Totals:
   """Totals of a whole batch; at least 1, to be divided by."""
   at_least_one = lambda x: jnp.maximum(jnp.sum(x), 1).astype(jnp.float32)
-  return Totals(at_least_one(mask_BT), at_least_one(mask_BT.any(axis=1)))
+  counts_BS = sequence_count(mask_BT, segment_BT) > 0
+  return Totals(at_least_one(mask_BT), at_least_one(counts_BS))
 
 
 def srpo_loss(
@@ -56,6 +58,7 @@ def srpo_loss(
   logprob_old_BT: jax.Array,
   advantage_BT: jax.Array,
   mask_BT: jax.Array,
+  segment_BT: jax.Array,
   totals: Totals = ONE,
   *,
   clip: ClipConfig = ClipConfig(),
@@ -70,12 +73,14 @@ def srpo_loss(
     logprob_old_BT: log π_old of the same tokens.
     advantage_BT: A of each token's sequence.
     mask_BT: True where the token counts.
+    segment_BT: the token's sequence in its row, for losses that ask for it.
     totals: of the whole batch, of which this may be a piece.
 
   Returns:
     This piece's part of the objective, and sums over tokens named as metrics
     (the caller divides these by the tokens of the batch): 'clip/share'.
   """
+  del segment_BT  # every token weighs the same
   value_BT, is_clipped_BT = clipped_terms(
     logprob_BT, logprob_old_BT, advantage_BT, mask_BT, clip
   )

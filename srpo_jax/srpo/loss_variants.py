@@ -3,15 +3,15 @@
 
 All have the form of `srpo_loss` (loss.py): the piece's part of the objective,
 divided by totals of the whole batch, so that cutting the batch changes
-nothing. Those that average over sequences take a row for a sequence. None has
-a KL term; the papers' terms with a weight of 0 are the same.
+nothing. Those that average over sequences take them from `segment_BT`. None
+has a KL term; the papers' terms with a weight of 0 are the same.
 """
 
 import chex
 import jax
 import jax.numpy as jnp
 
-from srpo_jax.core.masked import masked_sum
+from srpo_jax.core.masked import masked_sum, sequence_mean, to_tokens
 from srpo_jax.srpo.loss import (
   ONE,
   ClipConfig,
@@ -34,6 +34,7 @@ def dapo_loss(
   logprob_old_BT: jax.Array,
   advantage_BT: jax.Array,
   mask_BT: jax.Array,
+  segment_BT: jax.Array,
   totals: Totals = ONE,
   *,
   clip: ClipConfig = HIGHER,
@@ -43,9 +44,8 @@ def dapo_loss(
   DAPO's (arXiv:2503.14476, eq. 8): clip-higher and a mean over tokens. SRPO's
   is the same; what sets DAPO apart is the refill and the length penalty.
   """
-  return srpo_loss(
-    logprob_BT, logprob_old_BT, advantage_BT, mask_BT, totals, clip=clip
-  )
+  args = (logprob_BT, logprob_old_BT, advantage_BT, mask_BT, segment_BT)
+  return srpo_loss(*args, totals, clip=clip)
 
 
 def grpo_loss(
@@ -53,6 +53,7 @@ def grpo_loss(
   logprob_old_BT: jax.Array,
   advantage_BT: jax.Array,
   mask_BT: jax.Array,
+  segment_BT: jax.Array,
   totals: Totals = ONE,
   *,
   clip: ClipConfig = EVEN,
@@ -64,7 +65,8 @@ def grpo_loss(
   value_BT, is_clipped_BT = clipped_terms(
     logprob_BT, logprob_old_BT, advantage_BT, mask_BT, clip
   )
-  loss = jnp.sum(sequence_mean(value_BT, mask_BT)) / totals.sequences
+  mean_BS = sequence_mean(value_BT, mask_BT, segment_BT)
+  loss = jnp.sum(mean_BS) / totals.sequences
   return loss, {'clip/share': masked_sum(is_clipped_BT, mask_BT)}
 
 
@@ -73,6 +75,7 @@ def dr_grpo_loss(
   logprob_old_BT: jax.Array,
   advantage_BT: jax.Array,
   mask_BT: jax.Array,
+  segment_BT: jax.Array,
   totals: Totals = ONE,
   *,
   max_new_tokens: int,
@@ -83,6 +86,7 @@ def dr_grpo_loss(
   Dr. GRPO's (arXiv:2503.20783): dividing by a constant instead of |yᵢ| takes
   away the bias to long wrong answers. Meant for `group_centered` advantages.
   """
+  del segment_BT  # their number is all it takes
   value_BT, is_clipped_BT = clipped_terms(
     logprob_BT, logprob_old_BT, advantage_BT, mask_BT, clip
   )
@@ -95,6 +99,7 @@ def gspo_loss(
   logprob_old_BT: jax.Array,
   advantage_BT: jax.Array,
   mask_BT: jax.Array,
+  segment_BT: jax.Array,
   totals: Totals = ONE,
   *,
   clip: ClipConfig = NARROW,
@@ -107,12 +112,13 @@ def gspo_loss(
   """
   chex.assert_equal_shape([logprob_BT, logprob_old_BT, advantage_BT, mask_BT])
   log_ratio_BT = log_ratio(logprob_BT, logprob_old_BT, mask_BT)
-  ratio_B = jnp.exp(sequence_mean(log_ratio_BT, mask_BT))
-  clipped_B = jnp.clip(ratio_B, 1 - clip.low, 1 + clip.high)
-  advantage_B = sequence_mean(advantage_BT, mask_BT)
-  free_B, held_B = ratio_B * advantage_B, clipped_B * advantage_B
-  loss = -jnp.sum(jnp.minimum(free_B, held_B)) / totals.sequences
-  is_clipped_BT = jnp.broadcast_to((held_B < free_B)[:, None], mask_BT.shape)
+  ratio_BS = jnp.exp(sequence_mean(log_ratio_BT, mask_BT, segment_BT))
+  clipped_BS = jnp.clip(ratio_BS, 1 - clip.low, 1 + clip.high)
+  # 0 where there is no sequence, which then adds nothing.
+  advantage_BS = sequence_mean(advantage_BT, mask_BT, segment_BT)
+  free_BS, held_BS = ratio_BS * advantage_BS, clipped_BS * advantage_BS
+  loss = -jnp.sum(jnp.minimum(free_BS, held_BS)) / totals.sequences
+  is_clipped_BT = to_tokens(held_BS < free_BS, segment_BT)
   return loss, {'clip/share': masked_sum(is_clipped_BT, mask_BT)}
 
 
@@ -121,6 +127,7 @@ def cispo_loss(
   logprob_old_BT: jax.Array,
   advantage_BT: jax.Array,
   mask_BT: jax.Array,
+  segment_BT: jax.Array,
   totals: Totals = ONE,
   *,
   cap: float = 5.0,
@@ -132,15 +139,10 @@ def cispo_loss(
   ScaleRL's (arXiv:2510.13786); MiniMax gives none. The value means nothing,
   its gradient does.
   """
+  del segment_BT  # every token weighs the same
   chex.assert_equal_shape([logprob_BT, logprob_old_BT, advantage_BT, mask_BT])
   ratio_BT = jnp.exp(log_ratio(logprob_BT, logprob_old_BT, mask_BT))
   weight_BT = jax.lax.stop_gradient(jnp.minimum(ratio_BT, cap))
   value_BT = -weight_BT * advantage_BT * logprob_BT
   loss = masked_sum(value_BT, mask_BT) / totals.tokens
   return loss, {'clip/share': masked_sum(ratio_BT > cap, mask_BT)}
-
-
-def sequence_mean(x_BT: jax.Array, mask_BT: jax.Array) -> jax.Array:
-  """Mean of each row where mask is True, [B]; 0 for a row without any."""
-  total_B = jnp.sum(jnp.where(mask_BT, x_BT, 0), axis=1)
-  return total_B / jnp.maximum(jnp.sum(mask_BT, axis=1), 1)

@@ -15,6 +15,8 @@ def make_batch(
 ) -> Batch:
   """Rows of prompt, response, padding: [B, L + T], one sequence a row.
 
+  Padding is most of such a batch; packing.py takes it out.
+
   A response follows its prompt without a gap. What was not judged counts
   nowhere: its mask is False, so it is not in the denominator either.
 
@@ -39,11 +41,12 @@ def make_batch(
   prompt_BT = np.pad(prompt_tokens_PL, ((0, 0), (0, T))).repeat(B // P, axis=0)
   in_prompt_BT = position_BT < length_B[:, None]
   logprob_BT = take(rollouts.raw_logprob_BT).astype(np.float32)
+  advantage_BT = np.broadcast_to(advantage_PG.reshape(-1, 1), (B, L + T))
   return Batch(
     tokens_BT=np.where(in_prompt_BT, prompt_BT, take(rollouts.tokens_BT)),
     logprob_old_BT=logprob_BT,
     logprob_rollout_BT=logprob_BT,
-    advantage_B=advantage_PG.reshape(-1).astype(np.float32),
+    advantage_BT=advantage_BT.astype(np.float32),
     mask_BT=is_response_BT & judged_PG.reshape(-1)[:, None],
     segment_BT=(position_BT < total_B[:, None]).astype(np.int32),
     position_BT=np.ascontiguousarray(position_BT),

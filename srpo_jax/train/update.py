@@ -2,7 +2,10 @@
 """The update: gradient of the loss over micro-batches, then the optimizer.
 
 A loss divides its sums by totals of the whole batch, known before the first
-micro-batch, so cutting the batch changes nothing but memory.
+micro-batch, so cutting the batch changes nothing but memory. Micro-batches
+after the last that holds a token are not computed: packed sequences
+(packing.py) fill more of them in one step than in another, and the compiled
+program stays the same.
 """
 
 from collections.abc import Callable
@@ -19,9 +22,10 @@ from srpo_jax.core.records import Batch
 from srpo_jax.policy.policy import Policy
 from srpo_jax.srpo.importance import no_weights
 from srpo_jax.srpo.loss import mismatch_kl, totals_of
-from srpo_jax.train.state import TrainState
+from srpo_jax.train.state import TrainState, state_shardings
 
-# (logprob_BT, logprob_old_BT, advantage_BT, mask_BT, totals) -> part, sums.
+# (logprob_BT, logprob_old_BT, advantage_BT, mask_BT, segment_BT, totals) ->
+# part, sums.
 Loss = Callable[..., tuple[jax.Array, dict[str, jax.Array]]]
 
 
@@ -60,7 +64,7 @@ def make_update(
   mesh: Mesh,
   *,
   temperature: float = 1.0,
-  micro_batches: int = 1,
+  micro_rows: int | None = None,
   old: Callable = its_own,
   importance: Callable = no_weights,
 ) -> Update:
@@ -68,12 +72,13 @@ def make_update(
 
   Args:
     temperature: of the log-probabilities; the sampler's.
-    micro_batches: pieces the batch is cut into, one after another.
+    micro_rows: rows that are computed at a time, on all devices together; a
+      divisor of the batch's rows. None for all of them.
     old: `its_own` or `as_stored`.
     importance: weights between sampler and trainer (srpo/importance.py).
   """
   gradient = _make_gradient(
-    policy, loss, mesh, temperature, micro_batches, old, importance
+    policy, loss, mesh, temperature, micro_rows, old, importance
   )
 
   def apply(state: TrainState, batch: Batch):
@@ -86,12 +91,20 @@ def make_update(
     return new, {**metrics, 'loss': value, 'grad_norm': norm}
 
   def score(params, batch: Batch):
-    logprob_BT, _ = _logprobs(policy, params, batch, temperature)
-    logprob_BT = jnp.where(batch.mask_BT, logprob_BT, 0)
+    def of_part(part):
+      logprob_BT, _ = _logprobs(policy, params, part, temperature)
+      return logprob_BT
+
+    parts = _cut(mesh, batch, micro_rows)
+    logprob_BT = _uncut(_each(of_part, parts))
     return batch.replace(logprob_old_BT=logprob_BT)
 
+  # Left to itself the compiler gives a state other shardings than it took,
+  # and the second step compiles once more.
+  shapes = jax.eval_shape(policy.init, jax.random.key(0))
+  out = (state_shardings(policy, optimizer, mesh, shapes), None)
   return Update(
-    apply=jax.jit(apply, donate_argnums=0),
+    apply=jax.jit(apply, donate_argnums=0, out_shardings=out),
     score=jax.jit(score),
     gradient=gradient,
   )
@@ -99,22 +112,28 @@ def make_update(
 
 def _logprobs(policy, params, batch, temperature):
   return policy.logprobs(
-    params, batch.tokens_BT, batch.position_BT, batch.segment_BT, temperature
+    params,
+    batch.tokens_BT,
+    batch.position_BT,
+    batch.segment_BT,
+    temperature,
+    batch.mask_BT,
   )
 
 
 def _make_gradient(
-  policy, loss, mesh, temperature, micro_batches, old, importance
+  policy, loss, mesh, temperature, micro_rows, old, importance
 ):
   def objective(trained, frozen, batch, totals):
     params = policy.join(trained, frozen)
     logprob_BT, entropy_BT = _logprobs(policy, params, batch, temperature)
-    mask_BT = batch.mask_BT
-    advantage_BT = jnp.broadcast_to(batch.advantage_B[:, None], mask_BT.shape)
+    mask_BT, segment_BT = batch.mask_BT, batch.segment_BT
     old_BT = old(logprob_BT, batch.logprob_old_BT)
     rollout_BT = batch.logprob_rollout_BT
-    advantage_BT = advantage_BT * importance(old_BT, rollout_BT, mask_BT)
-    value, sums = loss(logprob_BT, old_BT, advantage_BT, mask_BT, totals)
+    weight_BT = importance(old_BT, rollout_BT, mask_BT, segment_BT)
+    advantage_BT = batch.advantage_BT * weight_BT
+    args = (logprob_BT, old_BT, advantage_BT, mask_BT, segment_BT)
+    value, sums = loss(*args, totals)
     sums = {
       **sums,
       'entropy': masked_sum(entropy_BT, mask_BT),
@@ -124,37 +143,62 @@ def _make_gradient(
     return value, means
 
   def gradient(params, batch: Batch):
-    totals = totals_of(batch.mask_BT)
+    totals = totals_of(batch.mask_BT, batch.segment_BT)
     trained, frozen = policy.split(params)
     of_part = jax.value_and_grad(objective, has_aux=True)
-
-    def add(total, part):
-      (value, means), grads = of_part(trained, frozen, part, totals)
-      new = (value, means, grads)
-      return jax.tree.map(jnp.add, total, new), None
-
-    parts = _cut(mesh, batch, micro_batches)
-    first = jax.tree.map(lambda x: x[0], parts)
-    shapes = jax.eval_shape(of_part, trained, frozen, first, totals)
-    (value, means), grads = shapes
-    zeros = jax.tree.map(
-      lambda s: jnp.zeros(s.shape, s.dtype), (value, means, grads)
+    parts = _cut(mesh, batch, micro_rows)
+    (value, means), grads = _sum(
+      lambda part: of_part(trained, frozen, part, totals), parts
     )
-    (value, means, grads), _ = jax.lax.scan(add, zeros, parts)
     return value, grads, means
 
   return gradient
 
 
-def _cut(mesh: Mesh, batch: Batch, n: int) -> Batch:
-  """[B, ..] -> [n, B/n, ..]; part i holds rows i, i+n, ..
+def _used(parts: Batch) -> jax.Array:
+  """Micro-batches up to the last one that holds a token."""
+  used_n = jnp.any(parts.segment_BT > 0, axis=(1, 2))
+  return jnp.max(jnp.where(used_n, 1 + jnp.arange(len(used_n)), 0))
+
+
+def _take(parts: Batch, i) -> Batch:
+  return jax.tree.map(lambda x: x[i], parts)
+
+
+def _sum(f: Callable, parts: Batch):
+  """Σ f(part) over the parts in use; the sum is held once."""
+  if len(parts.segment_BT) == 1:
+    return f(_take(parts, 0))  # without a second buffer to add to
+
+  def add(i, total):
+    return jax.tree.map(jnp.add, total, f(_take(parts, i)))
+
+  shapes = jax.eval_shape(f, _take(parts, 0))
+  zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+  return jax.lax.fori_loop(0, _used(parts), add, zeros)
+
+
+def _each(f: Callable, parts: Batch) -> jax.Array:
+  """f(part) [B, T] of each part in use, 0 of the others: [n, B, T]."""
+  put = lambda i, out: out.at[i].set(f(_take(parts, i)))
+  out = jnp.zeros(parts.segment_BT.shape, jnp.float32)
+  return jax.lax.fori_loop(0, _used(parts), put, out)
+
+
+def _cut(mesh: Mesh, batch: Batch, rows: int | None) -> Batch:
+  """[rows of all, ..] -> [n, rows, ..]; part i holds rows i, i + n, ..
 
   Strided, so that every part is spread over the same devices as the batch.
   """
 
   def cut(x):
-    parts = x.reshape(x.shape[0] // n, n, *x.shape[1:]).swapaxes(0, 1)
-    logical = (None, 'batch') + (None,) * (x.ndim - 1)
-    return mesh_lib.constrain(mesh, parts, *logical)
+    B = rows or len(x)
+    parts = x.reshape(B, len(x) // B, *x.shape[1:]).swapaxes(0, 1)
+    return mesh_lib.constrain(mesh, parts, None, 'batch', None)
 
   return jax.tree.map(cut, batch)
+
+
+def _uncut(x_nBT: jax.Array) -> jax.Array:
+  """The rows of all parts, in the order they were cut from."""
+  return x_nBT.swapaxes(0, 1).reshape(-1, x_nBT.shape[-1])

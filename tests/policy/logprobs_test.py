@@ -6,9 +6,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from srpo_jax.core import mesh as mesh_lib
 from srpo_jax.policy.logprobs import chosen_logprobs
 
 B, T, D, V = 2, 13, 8, 50
+
+
+MESH = mesh_lib.make_mesh((1, 1, 1), jax.devices()[:1])
+
+
+def scored(head, y, token, temperature, **more):
+  wanted = more.pop('wanted', np.ones((B, T), bool))
+  return chosen_logprobs(MESH, head, y, token, wanted, temperature, **more)
 
 
 def naive(head_VD, y_BTD, token_BT, temperature):
@@ -28,7 +37,7 @@ def arrays():
 @pytest.mark.parametrize('temperature', [1.0, 0.7])
 def test_equals_the_naive_form(chunk, temperature):
   head, y, token = arrays()
-  got = chosen_logprobs(head, y, token, temperature, chunk=chunk)
+  got = scored(head, y, token, temperature, chunk=chunk)
   wanted = naive(head, y, token, temperature)
   for g, w in zip(got, wanted, strict=True):
     np.testing.assert_allclose(g, w, atol=1e-5)
@@ -41,7 +50,7 @@ def test_gradient_equals_the_naive_form():
     weight = jnp.arange(B * T, dtype=jnp.float32).reshape(B, T)
     return lambda head, y: sum(jnp.sum(weight * x) for x in f(head, y, token))
 
-  chunked = total(lambda h, y, t: chosen_logprobs(h, y, t, 0.9, chunk=4))
+  chunked = total(lambda h, y, t: scored(h, y, t, 0.9, chunk=4))
   whole = total(lambda h, y, t: naive(h, y, t, 0.9))
   for g, w in zip(
     jax.grad(chunked, argnums=(0, 1))(head, y),

@@ -47,7 +47,7 @@ def batch(B=4, T=9):
     tokens_BT=tokens,
     logprob_old_BT=zeros,
     logprob_rollout_BT=zeros,
-    advantage_B=rng.normal(size=B).astype(np.float32),
+    advantage_BT=np.repeat(rng.normal(size=(B, 1)), T, axis=1).astype('f4'),
     mask_BT=np.broadcast_to(np.arange(T) > 2, (B, T)),
     segment_BT=np.ones((B, T), np.int32),
     position_BT=position.astype(np.int32),
@@ -126,7 +126,7 @@ def test_only_adapters_are_trained_and_have_moments():
   state = make_state(policy, optimizer, MESH, params)
   moments = optax.tree.get(state.opt_state, 'mu')
   assert jax.tree.structure(moments) == jax.tree.structure(before[0])
-  update = make_update(policy, optimizer, loss, MESH, micro_batches=2)
+  update = make_update(policy, optimizer, loss, MESH, micro_rows=2)
   for _ in range(2):  # the first moves B alone, since A's gradient is B's
     state, metrics = update.apply(state, mesh_lib.put_batch(MESH, batch()))
   after = lora.split(state.params)

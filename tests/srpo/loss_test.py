@@ -9,6 +9,10 @@ import pytest
 from srpo_jax.srpo.loss import ClipConfig, mismatch_kl, srpo_loss
 
 
+def one_a_row(mask):
+  return np.ones(np.shape(mask), np.int32)
+
+
 def reference(logprob, old, advantage, mask, low, high):
   """The objective again, in plain loops."""
   total, clipped = 0.0, 0
@@ -40,7 +44,12 @@ def test_golden_by_hand():
   advantage = jnp.array([[1.0, 1.0, -1.0, -1.0]])
   mask = jnp.ones((1, 4), bool)
   loss, sums = srpo_loss(
-    jnp.log(ratio), jnp.zeros((1, 4)), advantage, mask, clip=ClipConfig()
+    jnp.log(ratio),
+    jnp.zeros((1, 4)),
+    advantage,
+    mask,
+    one_a_row(mask),
+    clip=ClipConfig(),
   )
   np.testing.assert_allclose(loss, 0.52, rtol=1e-6)
   assert int(sums['clip/share']) == 2
@@ -49,7 +58,9 @@ def test_golden_by_hand():
 @pytest.mark.parametrize('clip', [ClipConfig(), ClipConfig(low=0.1, high=0.1)])
 def test_golden_by_reference(clip):
   logprob, old, advantage, mask = arrays()
-  loss, sums = srpo_loss(logprob, old, advantage, mask, clip=clip)
+  loss, sums = srpo_loss(
+    logprob, old, advantage, mask, one_a_row(mask), clip=clip
+  )
   wanted, clipped = reference(
     logprob, old, advantage, mask, clip.low, clip.high
   )
@@ -60,17 +71,19 @@ def test_golden_by_reference(clip):
 def test_gradient_of_an_on_policy_token_is_minus_its_advantage():
   logprob, _, advantage, mask = arrays()
   grad = jax.grad(
-    lambda x: srpo_loss(x, jnp.asarray(logprob), advantage, mask)[0]
+    lambda x: srpo_loss(
+      x, jnp.asarray(logprob), advantage, mask, one_a_row(mask)
+    )[0]
   )(jnp.asarray(logprob))
   np.testing.assert_allclose(grad, np.where(mask, -advantage, 0), rtol=1e-6)
 
 
 def test_nan_outside_the_mask_changes_nothing():
   logprob, old, advantage, mask = arrays()
-  clean = srpo_loss(logprob, old, advantage, mask)[0]
+  clean = srpo_loss(logprob, old, advantage, mask, one_a_row(mask))[0]
   dirty = np.where(mask, logprob, np.nan)
   np.testing.assert_array_equal(
-    srpo_loss(dirty, old, advantage, mask)[0], clean
+    srpo_loss(dirty, old, advantage, mask, one_a_row(mask))[0], clean
   )
 
 

@@ -8,6 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from srpo_jax.srpo.importance import (
+  no_weights,
+  truncated_sequence_weights,
+  truncated_weights,
+)
 from srpo_jax.srpo.loss import ONE, ClipConfig, Totals, srpo_loss, totals_of
 from srpo_jax.srpo.loss_variants import (
   cispo_loss,
@@ -39,11 +44,21 @@ def arrays(seed=0, B=8, T=7):
   return logprob, old, advantage, mask
 
 
-def whole(name, logprob, old, advantage, mask):
+def one_a_row(mask):
+  return np.ones(np.shape(mask), np.int32)
+
+
+def counted(mask):
+  """Mask, segments and totals of rows with a sequence each."""
+  return mask, one_a_row(mask), totals_of(mask, one_a_row(mask))
+
+
+def whole(name, logprob, old, advantage, mask, segment=None):
   """Value and gradient of a loss on all rows at once."""
-  totals = totals_of(jnp.asarray(mask))
+  segment = one_a_row(mask) if segment is None else segment
+  totals = totals_of(mask, segment)
   return jax.value_and_grad(
-    lambda x: LOSSES[name](x, old, advantage, mask, totals)[0]
+    lambda x: LOSSES[name](x, old, advantage, mask, segment, totals)[0]
   )(jnp.asarray(logprob))
 
 
@@ -97,7 +112,7 @@ BY_HAND = {
 @pytest.mark.parametrize('name', BY_HAND)
 def test_golden_by_hand(name):
   loss, _ = LOSSES[name](
-    jnp.log(RATIO), jnp.zeros((2, 2)), ADVANTAGE, MASK, totals_of(MASK)
+    jnp.log(RATIO), jnp.zeros((2, 2)), ADVANTAGE, *counted(MASK)
   )
   np.testing.assert_allclose(loss, BY_HAND[name], rtol=1e-6)
 
@@ -106,11 +121,11 @@ def test_clipped_share_counts_tokens():
   old = jnp.zeros((2, 2))
   # Only the sequence of ratio 2 could be clipped, and its advantage is
   # negative; with a positive one it is, and has one token.
-  sums = LOSSES['gspo'](jnp.log(RATIO), old, ADVANTAGE, MASK)[1]
+  sums = LOSSES['gspo'](jnp.log(RATIO), old, ADVANTAGE, *counted(MASK))[1]
   assert int(sums['clip/share']) == 0
-  sums = LOSSES['gspo'](jnp.log(RATIO), old, -ADVANTAGE, MASK)[1]
+  sums = LOSSES['gspo'](jnp.log(RATIO), old, -ADVANTAGE, *counted(MASK))[1]
   assert int(sums['clip/share']) == 1
-  sums = LOSSES['cispo'](jnp.log(RATIO), old, ADVANTAGE, MASK)[1]
+  sums = LOSSES['cispo'](jnp.log(RATIO), old, ADVANTAGE, *counted(MASK))[1]
   assert int(sums['clip/share']) == 1
 
 
@@ -124,12 +139,13 @@ def test_golden_by_reference(name):
 def test_cut_into_micro_batches_the_parts_add_up(name):
   logprob, old, advantage, mask = arrays()
   value, gradient = whole(name, logprob, old, advantage, mask)
-  totals = totals_of(jnp.asarray(mask))
+  segment = one_a_row(mask)
+  totals = totals_of(mask, segment)
   for n in (2, 8):
     cut = [
       jax.value_and_grad(
         lambda x, i=i, n=n: LOSSES[name](
-          x, old[i::n], advantage[i::n], mask[i::n], totals
+          x, old[i::n], advantage[i::n], mask[i::n], segment[i::n], totals
         )[0]
       )(jnp.asarray(logprob[i::n]))
       for i in range(n)
@@ -153,17 +169,79 @@ def test_padding_changes_nothing_whatever_stands_there(name):
   assert (np.asarray(padded)[~pad(mask, False)] == 0).all()
 
 
+def packed(arrays, rows=3):
+  """Rows of one sequence as fewer rows of several, in a shuffled order.
+
+  Returns the arrays, the segments, and where each token went.
+  """
+  mask = arrays[-1]
+  B, T = mask.shape
+  rng = np.random.default_rng(1)
+  shape = (rows, T * -(-B // rows))
+  end, number = np.zeros(rows, int), np.zeros(rows, int)
+  place = np.full((B, T), -1)
+  segment = np.zeros(shape, np.int32)
+  for b in rng.permutation(B):
+    row, length = int(np.argmin(end)), int(rng.integers(mask[b].sum(), T + 1))
+    number[row] += 1
+    place[b, :length] = row * shape[1] + end[row] + np.arange(length)
+    segment[row, end[row] : end[row] + length] = number[row]
+    end[row] += length
+
+  def laid(x):
+    out = np.zeros(rows * shape[1], x.dtype)
+    out[place[place >= 0]] = x[place >= 0]
+    return out.reshape(shape)
+
+  return [laid(x) for x in arrays], segment, place
+
+
+@pytest.mark.parametrize('name', LOSSES)
+@pytest.mark.parametrize('seed', range(5))
+def test_packed_rows_give_the_same(name, seed):
+  rows = arrays(seed, B=11)
+  new, segment, place = packed(rows)
+  assert segment.max() > 2
+  value, gradient = whole(name, *rows)
+  got, slope = whole(name, *new, segment)
+  np.testing.assert_allclose(got, value, rtol=1e-5)
+  back = np.where(place >= 0, np.asarray(slope).ravel()[place], 0)
+  apart = np.linalg.norm(back - gradient)
+  assert apart <= 1e-5 * np.linalg.norm(gradient) > 0
+  clipped = lambda args, segment: LOSSES[name](*args, segment)[1]['clip/share']
+  assert clipped(new, segment) == clipped(rows, one_a_row(rows[-1])) > 0
+
+
+@pytest.mark.parametrize(
+  'weights', [no_weights, truncated_weights, truncated_sequence_weights]
+)
+def test_packed_rows_weigh_the_same(weights):
+  logprob, old, _, mask = rows = arrays(B=11)
+  new, segment, place = packed(rows)
+  wanted = np.asarray(weights(logprob, old, mask, one_a_row(mask)))
+  got = np.asarray(weights(new[0], new[1], new[3], segment)).ravel()[place]
+  np.testing.assert_allclose(got[mask], wanted[mask], rtol=1e-5)
+
+
+def test_totals_of_packed_rows_are_the_same():
+  rows = arrays(B=11)
+  new, segment, _ = packed(rows)
+  assert totals_of(new[-1], segment) == totals_of(*counted(rows[-1])[:2])
+
+
 def test_totals_are_those_of_what_counts():
-  assert totals_of(MASK) == Totals(3, 2)
+  assert totals_of(*counted(MASK)[:2]) == Totals(3, 2)
   # An empty batch is divided by 1, not by 0.
-  assert totals_of(jnp.zeros((2, 2), bool)) == Totals(1, 1)
+  assert totals_of(*counted(MASK & False)[:2]) == Totals(1, 1)
 
 
 def test_without_totals_a_loss_is_the_plain_sum():
   logprob, old, advantage, mask = arrays()
   n = mask.sum()
-  total, _ = srpo_loss(logprob, old, advantage, mask)
-  mean, _ = srpo_loss(logprob, old, advantage, mask, Totals(n, 1))
+  total, _ = srpo_loss(logprob, old, advantage, mask, one_a_row(mask))
+  mean, _ = srpo_loss(
+    logprob, old, advantage, mask, one_a_row(mask), Totals(n, 1)
+  )
   np.testing.assert_allclose(total, mean * n, rtol=1e-6)
   assert Totals(1, 1) == ONE
 
@@ -178,8 +256,7 @@ def test_dapo_is_srpo():
 def test_with_equal_lengths_grpo_is_the_token_mean():
   logprob, old, advantage, mask = arrays()
   mask = np.ones_like(mask)
-  totals = totals_of(jnp.asarray(mask))
-  args = (logprob, old, advantage, mask, totals)
+  args = (logprob, old, advantage, *counted(mask))
   np.testing.assert_allclose(
     grpo_loss(*args, clip=CLIP)[0], srpo_loss(*args, clip=CLIP)[0], rtol=1e-6
   )
@@ -194,7 +271,7 @@ def test_with_equal_lengths_grpo_is_the_token_mean():
 def test_one_token_a_sequence_gspo_is_srpo():
   logprob, old, advantage, _ = arrays()
   mask = np.arange(7)[None] == np.zeros((8, 1))
-  args = (logprob, old, advantage, mask, totals_of(jnp.asarray(mask)))
+  args = (logprob, old, advantage, *counted(mask))
   np.testing.assert_allclose(
     gspo_loss(*args, clip=CLIP)[0], srpo_loss(*args, clip=CLIP)[0], rtol=1e-6
   )
@@ -219,7 +296,7 @@ def test_on_policy_cispo_is_srpo():
 
 def test_a_clipped_token_learns_under_cispo_only():
   one = jnp.ones((1, 1))
-  args = (jnp.zeros((1, 1)), one, one.astype(bool))
+  args = (jnp.zeros((1, 1)), one, one.astype(bool), one.astype(int))
   gradient = lambda f: float(jax.grad(lambda x: f(x, *args)[0])(one * 2)[0, 0])
   assert gradient(srpo_loss) == 0
   # The ratio e² = 7.4 is held at 5.
@@ -230,4 +307,4 @@ def test_no_loss_is_defined_for_shapes_that_only_broadcast():
   logprob, old, advantage, mask = arrays()
   for loss in LOSSES.values():
     with pytest.raises(AssertionError):
-      loss(logprob, old, advantage[:, :1], mask)
+      loss(logprob, old, advantage[:, :1], mask, one_a_row(mask))

@@ -38,7 +38,7 @@ def test_a_response_follows_its_prompt_without_a_gap():
     [0, 0, 0, 0, 0, 0],  # not judged: in nothing
   ]
   assert batch.segment_BT.sum(axis=1).tolist() == [4, 5, 3, 2]
-  assert batch.advantage_B.tolist() == [1.0, -1.0, 0.5, 0.0]
+  assert batch.advantage_BT.T.tolist() == [[1.0, -1.0, 0.5, 0.0]] * 6
   np.testing.assert_allclose(
     batch.logprob_rollout_BT[0], [0, 0, -0.4, -0.1, 0, 0], rtol=1e-6
   )

@@ -19,6 +19,7 @@ from srpo_jax.sampler.sampling import SamplerConfig
 from srpo_jax.srpo.importance import no_weights, truncated_sequence_weights
 from srpo_jax.srpo.loss import srpo_loss
 from srpo_jax.srpo.loss_variants import gspo_loss
+from srpo_jax.train import packing
 from srpo_jax.train.optimizer import adamw
 from srpo_jax.train.state import make_state
 from srpo_jax.train.update import make_update
@@ -42,24 +43,25 @@ def make_batch(B=16, T=12, pad=0, seed=0) -> Batch:
   inside = column < length[:, None]
   mask = inside & (column >= 2) & (rng.random((B, 1)) < 0.9)
   old = rng.normal(-3, 0.3, (B, T)).astype(np.float32)
+  advantage = rng.normal(size=(B, 1))
   arrays = {
     'tokens_BT': np.where(inside, rng.integers(0, 32, (B, T)), 0),
     'logprob_old_BT': old,
     'logprob_rollout_BT': old,
     'mask_BT': mask,
+    'advantage_BT': np.repeat(advantage, T, axis=1).astype(np.float32),
     'segment_BT': inside.astype(np.int32),
     'position_BT': np.broadcast_to(column, (B, T)),
   }
   wide = {k: np.pad(v, ((0, 0), (0, pad))) for k, v in arrays.items()}
-  advantage = rng.normal(size=B).astype(np.float32)
-  return Batch(**wide, advantage_B=advantage)
+  return Batch(**wide)
 
 
 def gradient(
   shape,
   batch,
   *,
-  micro_batches=1,
+  micro_rows=None,
   walk=UNROLLED,
   old=None,
   loss=srpo_loss,
@@ -77,7 +79,7 @@ def gradient(
     optimizer,
     loss,
     mesh,
-    micro_batches=micro_batches,
+    micro_rows=micro_rows,
     importance=importance,
     **more,
   )
@@ -116,16 +118,20 @@ def main() -> None:
   one = gradient((1, 1, 1), batch)
   found = {}
   for shape in ((8, 1, 1), (2, 2, 2), (1, 4, 2)):
-    for n in (1, 2, 4):
-      other = gradient(shape, batch, micro_batches=n)
+    for n in (1, 4):
+      other = gradient(shape, batch, micro_rows=32 // n)
       found[f'{shape} x {n}'] = difference(one, other)
+    shape_of = packing.shape_of(32, 12, 16, 64, shape[0] * shape[1])
+    packed = packing.pack(batch, shape_of)
+    other = gradient(shape, packed, micro_rows=shape_of.micro_rows)
+    found[f'{shape} packed'] = difference(one, other)
   scanned = gradient((2, 2, 2), batch, walk=SCANNED)
   found['scanned (2, 2, 2)'] = difference(one, scanned)
   # Means of whole sequences, where the rest are sums over tokens.
   whole = {'loss': gspo_loss, 'importance': truncated_sequence_weights}
-  found['sequences (2, 2, 2) x 4'] = difference(
+  found['sequences packed (2, 2, 2)'] = difference(
     gradient((1, 1, 1), batch, **whole),
-    gradient((2, 2, 2), batch, micro_batches=4, **whole),
+    gradient((2, 2, 2), packed, micro_rows=shape_of.micro_rows, **whole),
   )
   drawn, other = rollouts((1, 1, 1)), rollouts((2, 2, 2), SCANNED)
   same = float((drawn.tokens_BT == other.tokens_BT).mean())
