@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One timed step: rollouts of forced lengths, verdicts, update."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from srpo_jax.core import mesh as mesh_lib
+from srpo_jax.core.records import Batch, Rollouts
+from srpo_jax.jobs.bench_parts import BenchParts
+from srpo_jax.train.batch import make_batch
+from srpo_jax.train.state import TrainState
+
+
+class Chunk(NamedTuple):
+  """What the sampler says of a part of its work.
+
+  Attributes:
+    width: slots.
+    length: tokens of a response that its cache held room for.
+    steps: steps made.
+    used: slot-steps that drew a token.
+  """
+
+  width: int
+  length: int
+  steps: int
+  used: int
+
+
+class Step(NamedTuple):
+  """What a step took.
+
+  Attributes:
+    rollout_s, verdict_s, update_s, step_s: seconds; verdicts those that were
+      still awaited when the last response was there.
+    chunks: what the sampler did.
+    tokens: of the responses.
+    batch: what the update read, on the host.
+  """
+
+  rollout_s: float
+  verdict_s: float
+  update_s: float
+  step_s: float
+  chunks: list[Chunk]
+  tokens: int
+  batch: Batch
+
+
+Groups = Iterator[tuple[np.ndarray, Rollouts]]
+
+
+def step(
+  parts: BenchParts, state: TrainState, key: jax.Array
+) -> tuple[TrainState, Step]:
+  """Makes a step and times its parts."""
+  start, chunks, groups = time.perf_counter(), [], []
+  asked, scorer = parts.asked, parts.scorer
+  real_P = np.ones(len(asked.ids_P), bool)
+  for index_p, rollouts in draw(parts, state.params, key, chunks.append):
+    groups.append((index_p, rollouts))
+    if scorer is not None:
+      scorer.submit(asked.prompts, real_P, index_p, rollouts)
+  sampled = time.perf_counter()
+  if scorer is not None:
+    scorer.gather(lambda: None)
+  judged = time.perf_counter()
+  rollouts = in_order(groups)
+  batch = to_batch(parts, rollouts)
+  placed = mesh_lib.put_batch(parts.mesh, batch)
+  state, metrics = parts.update.apply(state, placed)
+  jax.block_until_ready((state, metrics))
+  end = time.perf_counter()
+  return state, Step(
+    rollout_s=sampled - start,
+    verdict_s=judged - sampled,
+    update_s=end - judged,
+    step_s=end - start,
+    chunks=chunks,
+    tokens=int(rollouts.mask_BT.sum()),
+    batch=batch,
+  )
+
+
+def draw(
+  parts: BenchParts, params, key: jax.Array, watch: Callable[[Chunk], None]
+) -> Groups:
+  """Responses that are as long as `limit_PG` says.
+
+  The one place that knows how the sampler is told. A static batch is not: it
+  draws on to the longest for every row, and what is beyond a row's limit is
+  cut away here and counts as a slot-step that was not used.
+  """
+  asked = parts.asked
+  visit_P = np.zeros(len(asked.ids_P), np.int32)
+  for index_p, rollouts in parts.sampler.stream(
+    params, asked.tokens_PL, asked.mask_PL, asked.ids_P, visit_P, key
+  ):
+    limit_B = asked.limit_PG[index_p].reshape(-1)
+    width, steps = rollouts.tokens_BT.shape
+    watch(Chunk(width, steps, steps, int(limit_B.sum())))
+    yield index_p, cut(rollouts, limit_B)
+
+
+def cut(rollouts: Rollouts, limit_B: np.ndarray) -> Rollouts:
+  """Rollouts without what is beyond the limits."""
+  T = rollouts.tokens_BT.shape[1]
+  keep_BT = np.arange(T)[None] < limit_B[:, None]
+  of = lambda x: np.where(keep_BT, x, np.zeros((), x.dtype))
+  return rollouts.replace(
+    tokens_BT=of(rollouts.tokens_BT),
+    logprob_BT=of(rollouts.logprob_BT),
+    raw_logprob_BT=of(rollouts.raw_logprob_BT),
+    mask_BT=rollouts.mask_BT & keep_BT,
+  )
+
+
+def in_order(groups: list[tuple[np.ndarray, Rollouts]]) -> Rollouts:
+  """All groups of a step as one, in prompt order."""
+  place_B = np.concatenate([i[r.prompt_B] for i, r in groups])
+  sample_B = np.concatenate([r.sample_B for _, r in groups])
+  order = np.lexsort((sample_B, place_B))
+  join = lambda *xs: np.concatenate(xs)[order]
+  joined = jax.tree.map(join, *(r for _, r in groups))
+  return joined.replace(prompt_B=place_B[order])
+
+
+def to_batch(parts: BenchParts, rollouts: Rollouts) -> Batch:
+  """What the update reads; advantages of +1 and −1, which cost the same."""
+  asked = parts.asked
+  shape = asked.limit_PG.shape
+  sign_PG = np.where(np.arange(shape[1]) % 2, -1.0, 1.0)
+  return make_batch(
+    asked.tokens_PL,
+    asked.mask_PL,
+    rollouts,
+    np.broadcast_to(sign_PG, shape),
+    np.ones(shape, bool),
+  )
