@@ -8,11 +8,11 @@ same way (docs/speed.md).
 """
 
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from scipy import special
 
 from srpo_jax.core.config import ConfigError
 
@@ -44,7 +44,7 @@ def log_normal_lengths(
     sigma: of log length; our choice.
   """
   share_n = (np.arange(P * G) + 0.5) / (P * G)
-  z_n = special.ndtri(share_n)
+  z_n = np.array([NormalDist().inv_cdf(share) for share in share_n])
   length_n = max_new_tokens * np.exp(sigma * (z_n - z_n[-1]))
   length_n = np.maximum(np.rint(length_n), 1).astype(np.int32)
   return rng.permutation(length_n).reshape(P, G)

@@ -15,6 +15,7 @@ import rich.console
 import rich.table
 
 from srpo_jax.jobs import bench_operations as operations
+from srpo_jax.jobs.bench_step import used_share
 from srpo_jax.jobs.eval_results import aligned
 
 NAME = 'bench.json'
@@ -98,7 +99,6 @@ class Decoding:
   def of(cls, decoder, asked, chunks, itemsize: int) -> 'Decoding':
     """From what the sampler said of its work."""
     prompt_P, length_PG = asked.mask_PL.sum(axis=1), asked.limit_PG
-    spent = sum(chunk.width * chunk.steps for chunk in chunks)
     fewest = max(
       length_PG.sum() / max(chunk.width for chunk in chunks), length_PG.max()
     )
@@ -109,7 +109,7 @@ class Decoding:
       operations.of_decode(decoder, prompt_P, length_PG),
       read(sum(chunk.steps for chunk in chunks)),
       read(fewest),
-      sum(chunk.used for chunk in chunks) / spent,
+      used_share(chunks),
     )
 
   def roofline_s(self, rates, devices: int) -> float:
@@ -124,7 +124,7 @@ def of_rollout(steps, work: Decoding, rates, devices: int) -> dict:
   """Prefill is taken off where decoding alone is meant."""
   seconds = _median(step.rollout_s for step in steps)
   decode_s = max(seconds - rates.prefill_s, 1e-9)
-  tokens = steps[-1].tokens
+  tokens = int(steps[-1].length_B.sum())
   return {
     'tokens': tokens,
     'seconds': [step.rollout_s for step in steps],

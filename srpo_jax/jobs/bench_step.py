@@ -2,7 +2,7 @@
 """One timed step: rollouts of forced lengths, verdicts, update."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import jax
@@ -38,7 +38,7 @@ class Step(NamedTuple):
     rollout_s, verdict_s, update_s, step_s: seconds; verdicts those that were
       still awaited when the last response was there.
     chunks: what the sampler did.
-    tokens: of the responses.
+    length_B: tokens of each response.
     batch: what the update read, on the host.
   """
 
@@ -47,8 +47,14 @@ class Step(NamedTuple):
   update_s: float
   step_s: float
   chunks: list[Chunk]
-  tokens: int
+  length_B: np.ndarray
   batch: Batch
+
+
+def used_share(chunks: Iterable[Chunk]) -> float:
+  """Share of the slot-steps that drew a token."""
+  spent = sum(chunk.width * chunk.steps for chunk in chunks)
+  return sum(chunk.used for chunk in chunks) / spent
 
 
 Groups = Iterator[tuple[np.ndarray, Rollouts]]
@@ -81,7 +87,7 @@ def step(
     update_s=end - judged,
     step_s=end - start,
     chunks=chunks,
-    tokens=int(rollouts.mask_BT.sum()),
+    length_B=rollouts.mask_BT.sum(axis=1),
     batch=batch,
   )
 
@@ -102,8 +108,9 @@ def draw(
   ):
     limit_B = asked.limit_PG[index_p].reshape(-1)
     width, steps = rollouts.tokens_BT.shape
-    watch(Chunk(width, steps, steps, int(limit_B.sum())))
-    yield index_p, cut(rollouts, limit_B)
+    kept = cut(rollouts, limit_B)
+    watch(Chunk(width, steps, steps, int(kept.mask_BT.sum())))
+    yield index_p, kept
 
 
 def cut(rollouts: Rollouts, limit_B: np.ndarray) -> Rollouts:
