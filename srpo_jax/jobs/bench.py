@@ -57,39 +57,45 @@ def bench(workdir: Path, *, settings: Benchmark = gin.REQUIRED) -> None:
     parts, state = build(settings, workdir, stack)
     stack.callback(config.save_operative, workdir)
     try:
-      memory, steps, state = measure(settings, parts, state)
+      steps, state, beside = measure(settings, parts, state)
     except RewardUnavailable as reason:
       raise config.Interrupted(
         f'{workdir}: nothing was measured ({reason}); run the same command to '
         'try again'
       ) from reason
-    compiled = {
-      'programs': compiles.count(),
-      'seconds': round(compiles.seconds(), 2),
-    }
     rates = measure_rates(settings, parts, state.params, steps[-1])
   results = bench_results.collect(settings, parts, steps, rates)
-  results |= {'memory': memory, 'compiles': compiled}
-  text = json.dumps(results, indent=2) + '\n'
+  text = json.dumps(results | beside, indent=2) + '\n'
   (workdir / bench_results.NAME).write_text(text)
   bench_results.show(workdir)
 
 
 def measure(settings: Benchmark, parts: BenchParts, state):
-  """Peak memory, the timed steps, and the state after them.
+  """The timed steps, the state after them; peak memory and compiles.
 
   A rollout goes first, so that its peak is seen before the update's.
   """
   key = lambda n: keys.purpose_key(settings.seed, 'train', n)
   in_order(list(draw(parts, state.params, key(0), lambda _: None)))
-  memory = {'kind': bench_memory.KIND[jax.default_backend() == 'cpu']}
-  memory['rollout'] = bench_memory.peak_bytes()
+  of_rollout = bench_memory.peak_bytes()
   steps: list[Step] = []
   for n in range(settings.steps + 1):
     state, made = step(parts, state, key(n))
     steps.append(made)
+    if n == 0:
+      programs = compiles.count()
     print(f'step {n}/{settings.steps}  {made.step_s:.2f} s', flush=True)
-  return memory | {'step': bench_memory.peak_bytes()}, steps[1:], state
+  memory = {
+    'kind': bench_memory.KIND[jax.default_backend() == 'cpu'],
+    'rollout': of_rollout,
+    'step': bench_memory.peak_bytes(),
+  }
+  compiled = {
+    'programs': compiles.count(),
+    'in_timed_steps': compiles.count() - programs,
+    'seconds': round(compiles.seconds(), 2),
+  }
+  return steps[1:], state, {'memory': memory, 'compiles': compiled}
 
 
 def measure_rates(

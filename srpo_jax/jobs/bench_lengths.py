@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from srpo_jax.core import config
 from srpo_jax.core.config import ConfigError
 
 
@@ -43,6 +44,7 @@ def log_normal_lengths(
   Args:
     sigma: of log length; our choice.
   """
+  config.number('LENGTH_SIGMA', sigma, 0)
   share_n = (np.arange(P * G) + 0.5) / (P * G)
   z_n = np.array([NormalDist().inv_cdf(share) for share in share_n])
   length_n = max_new_tokens * np.exp(sigma * (z_n - z_n[-1]))

@@ -2,6 +2,7 @@
 """What a benchmark is told; each field is bound to a macro in gin/bench.gin."""
 
 import dataclasses
+import inspect
 from collections.abc import Callable
 
 import gin
@@ -100,12 +101,27 @@ def _check_functions(s: Benchmark) -> None:
     remedy = f'try a reference such as --gin.{macro}={usual}'
     config.check(ok, macro, value, 'be a function', remedy)
   config.check(
+    _takes_lengths(s.lengths),
+    'LENGTHS',
+    s.lengths,
+    'take (rng, prompts, group_size, max_new_tokens)',
+    'try --gin.LENGTHS=@log_normal_lengths',
+  )
+  config.check(
     s.shape is None or s.init_from is None,
     'SHAPE',
     s.shape,
     'be None with INIT_FROM: a shape has weights of its own',
     'leave one of the two out',
   )
+
+
+def _takes_lengths(function: Callable) -> bool:
+  try:
+    inspect.signature(function).bind(*range(4))
+  except TypeError:
+    return False
+  return True
 
 
 def _check_sampling(s: Benchmark) -> None:
