@@ -5,7 +5,7 @@
 
 Runs bench.gin at 512, 1,024, 2,048 and 4,096 tokens a response, then at 1, 4
 and 16 times the prompts, each in a process of its own, and reads its
-bench.json. Writes docs/results/linear_cost.csv and two figures in docs/images;
+bench.json. Writes docs/results/linear_cost.csv and docs/images/linear_cost.svg;
 --dry_run prints the points alone. A point that is there is not measured again.
 Flags that are not its own go to bench.gin.
 """
@@ -18,18 +18,21 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from srpo_jax.study import figures
-from srpo_jax.study.plots import Line, Plot
+from srpo_jax.study import figures, style
 
 ROOT = Path(__file__).resolve().parents[1]
 CSV = ROOT / 'docs' / 'results' / 'linear_cost.csv'
-IMAGES = ROOT / 'docs' / 'images'
+IMAGE = ROOT / 'docs' / 'images' / 'linear_cost.svg'
 TOKENS, TIMES = (512, 1024, 2048, 4096), (1, 4, 16)
 # What does not vary: a model whose weights outweigh its attention; our choice.
 FLAGS = ('--gin.SHAPE=@shape_30m', '--gin.LENGTHS=@equal_lengths')
 PARTS = ('step', 'rollout', 'update')
+# Prefix of a point's name -> the column on the x axis, and its label.
+AXES = {
+  'tokens': ('response_tokens', 'tokens a response'),
+  'prompts': ('prompts', 'prompts'),
+}
+SIZE = (7.0, 2.8)  # inches
 
 
 def points(prompts: int, tokens: int) -> dict[str, tuple[int, int]]:
@@ -66,40 +69,40 @@ def row_of(name: str, found: dict) -> dict:
   }
 
 
-def plot(rows: Sequence[dict], axis: str) -> Plot:
-  """Milliseconds a token over `response_tokens` or over `prompts`."""
-  x = np.array([row[axis] for row in rows], float)
-  unit = {'response_tokens': 'tokens a response', 'prompts': 'prompts'}[axis]
-  lines = []
-  for series, part in enumerate(PARTS):
-    y = np.array([row[f'{part}_ms'] for row in rows], float)
-    pairs = zip(x, y, strict=True)
-    words = ', '.join(f'{value:.3g} at {place:.0f}' for place, value in pairs)
-    lines.append(Line(part, series, x, y, f'{part}: {words}.'))
-  return Plot(
-    title=f'Cost of a token over {unit}',
-    unit='ms a token',
-    lines=tuple(lines),
-    x_unit=unit,
-    name=f'linear_{axis}',
-  )
+def draw(rows: Sequence[dict], path: Path) -> None:
+  """Milliseconds a token, over tokens a response and over prompts."""
+  import matplotlib
+  import matplotlib.figure
+
+  with matplotlib.rc_context(figures.settings(path.stem, style.LIGHT)):
+    figure = matplotlib.figure.Figure(figsize=SIZE, layout='constrained')
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, (prefix, (column, label)) in zip(
+      panels, AXES.items(), strict=True
+    ):
+      some = [row for row in rows if row['point'].startswith(prefix)]
+      x = [row[column] for row in some]
+      for number, part in enumerate(PARTS):
+        y, color = [row[f'{part}_ms'] for row in some], f'series-{number}'
+        axes.plot(x, y, 'o-', ms=3, color=style.LIGHT[color], label=part)
+      axes.set_xscale('log', base=2)
+      axes.set_xticks(x, [f'{value:,}' for value in x])
+      axes.set_xlabel(label)
+    panels[0].set_ylim(bottom=0)
+    panels[0].set_ylabel('ms a token')
+    panels[0].legend(frameon=False)
+    figure.savefig(path, format='svg', metadata={'Date': None})
 
 
-def write(rows: Sequence[dict], path: Path, images: Path) -> None:
-  """The CSV and a figure for each axis."""
-  path.parent.mkdir(parents=True, exist_ok=True)
+def write(rows: Sequence[dict], path: Path, image: Path) -> None:
+  """The CSV and the figure."""
+  for each in (path, image):
+    each.parent.mkdir(parents=True, exist_ok=True)
   with open(path, 'w', newline='') as file:
     writer = csv.DictWriter(file, rows[0], lineterminator='\n')
     writer.writeheader()
     writer.writerows(rows)
-  axes = {'tokens': 'response_tokens', 'prompts': 'prompts'}
-  images.mkdir(parents=True, exist_ok=True)
-  for prefix, axis in axes.items():
-    some = [row for row in rows if row['point'].startswith(prefix)]
-    drawn = plot(some, axis)
-    svg = figures.draw(drawn, drawn.name)
-    title = f'{drawn.title} ({drawn.unit})'
-    (images / f'{drawn.name}.svg').write_text(figures.alone(svg, title))
+  draw(rows, image)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -121,7 +124,7 @@ def main(argv: Sequence[str]) -> int:
     rows.append(row_of(name, made))
     print(rows[-1], flush=True)
   if rows:
-    write(rows, CSV, IMAGES)
+    write(rows, CSV, IMAGE)
   return 0
 
 
