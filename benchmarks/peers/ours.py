@@ -15,7 +15,7 @@ def make_parts(order):
   from srpo_jax.jobs.bench_parts import BenchParts
   from srpo_jax.policy import huggingface
   from srpo_jax.policy.policy import make_policy, param_shapes
-  from srpo_jax.sampler.sampler import make_sampler
+  from srpo_jax.sampler.sampler import slot_refill
   from srpo_jax.sampler.sampling import SamplerConfig
   from srpo_jax.srpo.loss import srpo_loss
   from srpo_jax.train.optimizer import adamw
@@ -39,7 +39,7 @@ def make_parts(order):
     decoder=decoder,
     mesh=mesh,
     policy=policy,
-    sampler=make_sampler(policy, sampling, order.group_size, mesh),
+    sampler=slot_refill(policy, sampling, order.group_size, mesh),
     update=make_update(
       policy,
       optimizer,
@@ -103,6 +103,7 @@ def make_run(order):
 
   from srpo_jax.core import mesh as mesh_lib
   from srpo_jax.jobs import bench_step
+  from srpo_jax.sampler.sampler import joined
 
   parts, state = make_parts(order)
   given = as_rollouts(order) if order.task == 'update' else None
@@ -111,7 +112,7 @@ def make_run(order):
     chunks = []
     key = jax.random.key(seed)
     groups = list(bench_step.draw(parts, state.params, key, chunks.append))
-    lengths = bench_step.in_order(groups).mask_BT.sum(axis=1).tolist()
+    lengths = joined(groups).mask_BT.sum(axis=1).tolist()
     return lengths, {'slot_steps_used': bench_step.used_share(chunks)}
 
   def update(seed: int):

@@ -20,7 +20,7 @@ from srpo_jax.jobs import bench_memory, bench_rates, bench_results
 from srpo_jax.jobs.bench_operations import products
 from srpo_jax.jobs.bench_parts import BenchParts, build
 from srpo_jax.jobs.bench_settings import Benchmark
-from srpo_jax.jobs.bench_step import Step, draw, in_order, step
+from srpo_jax.jobs.bench_step import Step, draw, step
 from srpo_jax.policy.logprobs import chunk_length
 from srpo_jax.reward.client import RewardUnavailable
 
@@ -76,7 +76,7 @@ def measure(settings: Benchmark, parts: BenchParts, state):
   A rollout goes first, so that its peak is seen before the update's.
   """
   key = lambda n: keys.purpose_key(settings.seed, 'train', n)
-  in_order(list(draw(parts, state.params, key(0), lambda _: None)))
+  list(draw(parts, state.params, key(0), lambda _: None))
   of_rollout = bench_memory.peak_bytes()
   steps: list[Step] = []
   for n in range(settings.steps + 1):

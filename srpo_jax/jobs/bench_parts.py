@@ -23,7 +23,7 @@ from srpo_jax.jobs.parts import device_mesh
 from srpo_jax.jobs.scoring import make_scorer
 from srpo_jax.policy.config import DecoderConfig
 from srpo_jax.policy.policy import Policy, make_policy, param_shapes
-from srpo_jax.sampler.sampler import Sampler, make_sampler
+from srpo_jax.sampler.sampler import Sampler
 from srpo_jax.sampler.sampling import SamplerConfig
 from srpo_jax.train.state import (
   TrainState,
@@ -195,7 +195,7 @@ def _parts(settings, name, decoder, asked, pad_id, scorer) -> BenchParts:
     temperature=settings.temperature,
     micro_batches=settings.micro_batches,
   )
-  sampler = make_sampler(policy, sampling, settings.group_size, mesh)
+  sampler = settings.sampler(policy, sampling, settings.group_size, mesh)
   return BenchParts(name, decoder, mesh, policy, sampler, update, asked, scorer)
 
 

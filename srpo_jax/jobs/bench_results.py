@@ -99,9 +99,9 @@ class Decoding:
   def of(cls, decoder, asked, chunks, itemsize: int) -> 'Decoding':
     """From what the sampler said of its work."""
     prompt_P, length_PG = asked.mask_PL.sum(axis=1), asked.limit_PG
-    fewest = max(
-      length_PG.sum() / max(chunk.width for chunk in chunks), length_PG.max()
-    )
+    # A first token comes out of the prompt and takes no step.
+    fed_PG, width = length_PG - 1, max(chunk.width for chunk in chunks)
+    fewest = max(fed_PG.sum() / width, fed_PG.max())
     read = lambda n: operations.decode_bytes(
       decoder, prompt_P, length_PG, n, itemsize
     )

@@ -29,6 +29,7 @@ class Benchmark:
     group_size: G, rollouts a prompt.
     max_prompt_tokens: longer prompts are left out; a shape's are all as long.
     max_new_tokens: of the longest response.
+    sampler: makes the sampler of a policy.
     temperature, top_k, top_p: of the sampler.
     verdicts: have the responses judged by the reward service.
     reward_address, reward_deadline, reward_workers, reward_sandboxes,
@@ -54,6 +55,7 @@ class Benchmark:
   group_size: int
   max_prompt_tokens: int
   max_new_tokens: int
+  sampler: Callable
   temperature: float
   top_k: int
   top_p: float
@@ -94,6 +96,7 @@ def _check_functions(s: Benchmark) -> None:
     'SHAPE': (s.shape, '@shape_30m'),
     'LENGTHS': (s.lengths, '@equal_lengths'),
     'TEMPLATE': (s.template, '@r1_zero_template'),
+    'SAMPLER': (s.sampler, '@slot_refill'),
     'LOSS': (s.loss, '@srpo_loss'),
   }
   for macro, (value, usual) in named.items():

@@ -11,24 +11,9 @@ import numpy as np
 from srpo_jax.core import mesh as mesh_lib
 from srpo_jax.core.records import Batch, Rollouts
 from srpo_jax.jobs.bench_parts import BenchParts
+from srpo_jax.sampler.sampler import Chunk, joined
 from srpo_jax.train.batch import make_batch
 from srpo_jax.train.state import TrainState
-
-
-class Chunk(NamedTuple):
-  """What the sampler says of a part of its work.
-
-  Attributes:
-    width: slots.
-    length: tokens of a response that its cache held room for.
-    steps: steps made.
-    used: slot-steps that drew a token.
-  """
-
-  width: int
-  length: int
-  steps: int
-  used: int
 
 
 class Step(NamedTuple):
@@ -57,9 +42,6 @@ def used_share(chunks: Iterable[Chunk]) -> float:
   return sum(chunk.used for chunk in chunks) / spent
 
 
-Groups = Iterator[tuple[np.ndarray, Rollouts]]
-
-
 def step(
   parts: BenchParts, state: TrainState, key: jax.Array
 ) -> tuple[TrainState, Step]:
@@ -75,7 +57,7 @@ def step(
   if scorer is not None:
     scorer.gather(lambda: None)
   judged = time.perf_counter()
-  rollouts = in_order(groups)
+  rollouts = joined(groups)
   batch = to_batch(parts, rollouts)
   placed = mesh_lib.put_batch(parts.mesh, batch)
   state, metrics = parts.update.apply(state, placed)
@@ -94,46 +76,19 @@ def step(
 
 def draw(
   parts: BenchParts, params, key: jax.Array, watch: Callable[[Chunk], None]
-) -> Groups:
-  """Responses that are as long as `limit_PG` says.
-
-  The one place that knows how the sampler is told. A static batch is not: it
-  draws on to the longest for every row, and what is beyond a row's limit is
-  cut away here and counts as a slot-step that was not used.
-  """
+) -> Iterator[tuple[np.ndarray, Rollouts]]:
+  """Responses that are as long as `limit_PG` says, as groups finish."""
   asked = parts.asked
-  visit_P = np.zeros(len(asked.ids_P), np.int32)
-  for index_p, rollouts in parts.sampler.stream(
-    params, asked.tokens_PL, asked.mask_PL, asked.ids_P, visit_P, key
-  ):
-    limit_B = asked.limit_PG[index_p].reshape(-1)
-    width, steps = rollouts.tokens_BT.shape
-    kept = cut(rollouts, limit_B)
-    watch(Chunk(width, steps, steps, int(kept.mask_BT.sum())))
-    yield index_p, kept
-
-
-def cut(rollouts: Rollouts, limit_B: np.ndarray) -> Rollouts:
-  """Rollouts without what is beyond the limits."""
-  T = rollouts.tokens_BT.shape[1]
-  keep_BT = np.arange(T)[None] < limit_B[:, None]
-  of = lambda x: np.where(keep_BT, x, np.zeros((), x.dtype))
-  return rollouts.replace(
-    tokens_BT=of(rollouts.tokens_BT),
-    logprob_BT=of(rollouts.logprob_BT),
-    raw_logprob_BT=of(rollouts.raw_logprob_BT),
-    mask_BT=rollouts.mask_BT & keep_BT,
+  yield from parts.sampler.stream(
+    params,
+    asked.tokens_PL,
+    asked.mask_PL,
+    asked.ids_P,
+    np.zeros(len(asked.ids_P), np.int32),
+    key,
+    limit_PG=asked.limit_PG,
+    watch=watch,
   )
-
-
-def in_order(groups: list[tuple[np.ndarray, Rollouts]]) -> Rollouts:
-  """All groups of a step as one, in prompt order."""
-  place_B = np.concatenate([i[r.prompt_B] for i, r in groups])
-  sample_B = np.concatenate([r.sample_B for _, r in groups])
-  order = np.lexsort((sample_B, place_B))
-  join = lambda *xs: np.concatenate(xs)[order]
-  joined = jax.tree.map(join, *(r for _, r in groups))
-  return joined.replace(prompt_B=place_B[order])
 
 
 def to_batch(parts: BenchParts, rollouts: Rollouts) -> Batch:
