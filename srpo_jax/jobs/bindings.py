@@ -10,6 +10,7 @@ module in your gin file, and bind it (docs/options.md has an example).
 import gin
 
 from srpo_jax.data import chat, template
+from srpo_jax.jobs import bench_lengths, bench_shapes
 from srpo_jax.policy.config import DecoderConfig, Lora
 from srpo_jax.sampler.sampler import slot_refill
 from srpo_jax.sampler.static import static_batch
@@ -76,5 +77,11 @@ for function in (
   history_select.dps,
   history_refill.no_refill,
   history_refill.equal_accuracy,
+  bench_lengths.equal_lengths,
+  bench_lengths.log_normal_lengths,
+  bench_lengths.measured_lengths,
+  bench_shapes.shape_30m,
+  bench_shapes.shape_135m,
+  bench_shapes.shape_500m,
 ):
   gin.external_configurable(function)

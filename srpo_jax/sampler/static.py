@@ -15,7 +15,7 @@ from srpo_jax.core import keys
 from srpo_jax.core import mesh as mesh_lib
 from srpo_jax.core.records import Rollouts
 from srpo_jax.policy.policy import Policy
-from srpo_jax.sampler.sampler import Sampler
+from srpo_jax.sampler.sampler import Chunk, Sampler
 from srpo_jax.sampler.sampling import SamplerConfig, sample
 
 
@@ -55,13 +55,36 @@ def static_batch(
   def make_keys(key, words_P2, visit_P):
     return keys.sample_keys(key, words_P2, visit_P, group_size)
 
-  def stream(params, tokens_PL, mask_PL, ids_P, visit_P, key):
+  def stream(
+    params, tokens_PL, mask_PL, ids_P, visit_P, key, limit_PG=None, watch=None
+  ):
     put = lambda x: mesh_lib.put_batch(mesh, x)
     key_PG = make_keys(key, put(keys.split_ids(ids_P)), put(visit_P))
-    rollouts = draw(params, put(tokens_PL), put(mask_PL), key_PG)
-    yield np.arange(len(ids_P)), jax.device_get(rollouts)
+    drawn = draw(params, put(tokens_PL), put(mask_PL), key_PG)
+    drawn = jax.device_get(drawn)
+    kept = drawn if limit_PG is None else cut(drawn, limit_PG.reshape(-1))
+    if watch is not None:
+      width, length = drawn.mask_BT.shape
+      steps = int(drawn.mask_BT.any(axis=0).sum())
+      watch(Chunk(width, length, steps, int(kept.mask_BT.sum())))
+    yield np.arange(len(ids_P)), kept
 
   return Sampler(draw=draw, stream=stream)
+
+
+def cut(rollouts: Rollouts, limit_B: np.ndarray) -> Rollouts:
+  """Rollouts without what is beyond the limits; a batch draws it all."""
+  T = rollouts.tokens_BT.shape[1]
+  keep_BT = np.arange(T)[None] < limit_B[:, None]
+  mask_BT = rollouts.mask_BT & keep_BT
+  of = lambda x: np.where(keep_BT, x, np.zeros((), x.dtype))
+  return rollouts.replace(
+    tokens_BT=of(rollouts.tokens_BT),
+    logprob_BT=of(rollouts.logprob_BT),
+    raw_logprob_BT=of(rollouts.raw_logprob_BT),
+    mask_BT=mask_BT,
+    ended_B=rollouts.ended_B & (rollouts.mask_BT == mask_BT).all(axis=1),
+  )
 
 
 def _start(policy, config, y_PD, G):

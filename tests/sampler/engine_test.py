@@ -172,3 +172,21 @@ def test_sizes_are_few(monkeypatch):
 def test_no_slots_are_refused():
   with pytest.raises(config.ConfigError, match='SLOTS = 0'):
     samplers(slots=0)
+
+
+def test_the_simple_sampler_takes_limits_and_is_watched_too():
+  """It draws on to the longest, and cuts; the tokens are the engine's."""
+  params, simple, engine = samplers(slots=4)
+  limit = np.random.default_rng(4).integers(1, T, (P, G)).astype(np.int32)
+  chunks, none = [], []
+  got = joined(stream(simple, params, limit_PG=limit, watch=chunks.append))
+  wanted = joined(stream(engine, params, limit_PG=limit))
+  whole = joined(stream(simple, params, watch=none.append))
+  for name in ('tokens_BT', 'mask_BT', 'ended_B'):
+    one, other = getattr(got, name), getattr(wanted, name)
+    assert one.tolist() == other.tolist()
+  assert got.mask_BT.sum() < whole.mask_BT.sum()
+  ((width, length, steps, used),) = chunks
+  assert (width, length) == (P * G, T)
+  assert used == got.mask_BT.sum()
+  assert steps == whole.mask_BT.sum(axis=1).max() == none[0].steps
