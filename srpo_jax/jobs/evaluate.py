@@ -40,6 +40,7 @@ def evaluate(workdir: Path, *, settings: Evaluation = gin.REQUIRED) -> None:
       that was finished is written.
   """
   workdir = Path(workdir)
+  compiles.keep_on_disk()
   if (workdir / 'done.json').exists():
     print(f'{workdir}: already done')
     eval_results.show(workdir)

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
-from srpo_jax.policy.attention import MASKED, softcapped
+from srpo_jax.policy.attention import MASKED, Sight, slot_kernel, softcapped
 
 F32 = {'preferred_element_type': jnp.float32}
 
@@ -92,22 +92,35 @@ def partial(score, mask, v, equation: str) -> Partial:
   return Partial(out, jnp.sum(weight, axis=-1), high)
 
 
-def own(q, kv, age_C, age_XS, window, softcap) -> Partial:
-  """Over a row's earlier tokens: the columns younger than the row.
+def seen_of_own(rows: Rows, age_C, window) -> jax.Array:
+  """Columns of the ring that each slot sees, [X, S, C].
 
   Args:
-    q: [X, S, K, n, H], scaled.
-    kv: of this layer in the ring.
-    age_XS: tokens of the row in the ring.
+    age_C: of the columns; 0 for the newest.
     window: tokens that a layer sees, itself included; None for all.
   """
+  age_XSC = jnp.broadcast_to(age_C, (*rows.age_XS.shape, len(age_C)))
+  seen_XSC = age_XSC < rows.age_XS[..., None]
+  return seen_XSC if window is None else seen_XSC & (age_XSC + 1 < window)
+
+
+def sight(rows: Rows, age_C, window) -> Sight:
+  """The same, and what is seen of prompts, as kernels ask for it."""
+  last = rows.length_XP.shape[1] - 1
+  prompt_XS = jnp.minimum(rows.row_XS // rows.group_size, last)
+  begin_XS = jnp.zeros_like(prompt_XS)
+  if window is not None:
+    begin_XS = jnp.maximum(rows.position_XS - window + 1, 0)
+  end_XS = take_slots(rows.length_XP, prompt_XS)
+  return Sight(prompt_XS, begin_XS, end_XS, seen_of_own(rows, age_C, window))
+
+
+def own(q, kv, seen_XSC, softcap) -> Partial:
+  """Over a row's earlier tokens; q [X, S, K, n, H] is scaled already."""
   k, v = kv
   score = softcapped(jnp.einsum('XSKnH,XSKHC->XSKnC', q, k, **F32), softcap)
-  age_XSC = jnp.broadcast_to(age_C, (*age_XS.shape, len(age_C)))
-  seen = age_XSC < age_XS[..., None]
-  if window is not None:
-    seen &= age_XSC + 1 < window
-  return partial(score, seen[:, :, None, None], v, 'XSKnC,XSKCH->XSKnH')
+  seen = seen_XSC[:, :, None, None]
+  return partial(score, seen, v, 'XSKnC,XSKCH->XSKnH')
 
 
 def fed(q, k, v, softcap) -> Partial:
@@ -198,17 +211,26 @@ def over_prompts(mesh: Mesh, rows: Rows) -> Callable[..., Partial]:
 
 def attend(mesh, config, rows: Rows, age_C, kv_of_prompts, kv_of_rows):
   """The `attend` of a block (transformer.py); it keeps the token's k and v."""
+  kernel = slot_kernel(config, mesh)
+  if kernel is not None:
+
+    def by_kernel(window, q, k, v):
+      caches = (kv_of_prompts, kv_of_rows)
+      return kernel(q, (k, v), *caches, sight(rows, age_C, window)), (k, v)
+
+    return by_kernel
+
   prompts = over_prompts(mesh, rows)
   cap, scale = config.attention_softcap, config.query_scale
 
-  def in_slots(window, q_XSNH, k, v):
+  def in_parts(window, q_XSNH, k, v):
     X, S, N, H = q_XSNH.shape
     q = q_XSNH.reshape(X, S, k.shape[2], -1, H) * (scale or H**-0.5)
     parts = (
       prompts(rows, q, kv_of_prompts, window, cap),
-      own(q, kv_of_rows, age_C, rows.age_XS, window, cap),
+      own(q, kv_of_rows, seen_of_own(rows, age_C, window), cap),
       fed(q, k, v, cap),
     )
     return merged(parts).astype(v.dtype).reshape(X, S, N, H), (k, v)
 
-  return in_slots
+  return in_parts

@@ -75,7 +75,7 @@ def test_decoding_gathers_no_prompt(mesh):
 
   number = array(S, dtype=jnp.int32, heads=False)
   seen = array(S, C, dtype=jnp.bool_, heads=False)
-  run = jax.jit(attention.decode_slots(CONFIG, mesh))
+  run = jax.jit(attention.slot_kernel(CONFIG, mesh))
   compiled = run.lower(
     array(S, N, H),
     (array(S, K, H), array(S, K, H)),

@@ -10,6 +10,9 @@ import pytest
 
 from srpo_jax.core import compiles, config
 from srpo_jax.core import mesh as mesh_lib
+from srpo_jax.policy.attention import backend
+from srpo_jax.policy.attention.over_mesh import slots_over_mesh
+from srpo_jax.policy.attention.slots_tpu import decode_slots_tpu
 from srpo_jax.policy.config import DecoderConfig
 from srpo_jax.policy.policy import SCANNED, UNROLLED, make_policy
 from srpo_jax.sampler import sampler as sampler_lib
@@ -101,6 +104,17 @@ def test_layers_that_differ(walk, slots):
     query_scale=0.7,
   )
   assert_same(*samplers(odd, walk=walk, slots=slots, chunk=9))
+
+
+@pytest.mark.parametrize('walk', [UNROLLED, SCANNED])
+def test_the_kernel_of_tpus_draws_the_same(monkeypatch, walk):
+  kernel = functools.partial(decode_slots_tpu, interpret=True)
+  make = lambda mesh, own: slots_over_mesh(
+    mesh, functools.partial(kernel, **own)
+  )
+  monkeypatch.setitem(backend.SLOTS, 'cpu', make)
+  windows = dataclasses.replace(CONFIG, window=4, local_layers=(0,))
+  assert_same(*samplers(windows, walk=walk, slots=5, chunk=9))
 
 
 # One engine for what follows: making one is what takes the time.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Attention: rotary positions, whole sequences, and one token at a time."""
 
-from srpo_jax.policy.attention.backend import decode_slots, whole_sequences
+from srpo_jax.policy.attention.backend import slot_kernel, whole_sequences
 from srpo_jax.policy.attention.decoding import decode
 from srpo_jax.policy.attention.dense import MASKED, causal, softcapped
 from srpo_jax.policy.attention.rotary import rope
@@ -12,9 +12,9 @@ __all__ = [
   'Sight',
   'causal',
   'decode',
-  'decode_slots',
   'decode_slots_reference',
   'rope',
+  'slot_kernel',
   'softcapped',
   'whole_sequences',
 ]

@@ -14,7 +14,6 @@ from jax.sharding import Mesh
 
 from srpo_jax.policy.attention.dense import causal
 from srpo_jax.policy.attention.over_mesh import over_mesh, slots_over_mesh
-from srpo_jax.policy.attention.slots import decode_slots_reference
 from srpo_jax.policy.attention.tiled import TILE, tiled
 from srpo_jax.policy.config import DecoderConfig
 from srpo_jax.policy.kinds import EVERYTHING
@@ -49,22 +48,17 @@ def whole_sequences(config: DecoderConfig, mesh: Mesh) -> Callable:
   return attend
 
 
-def decode_slots(config: DecoderConfig, mesh: Mesh) -> Callable:
+def slot_kernel(config: DecoderConfig, mesh: Mesh) -> Callable | None:
   """Attention of slots that decode, for a decoder on a mesh.
 
   Returns:
     (q_XSNH, fed_kv, prompt_kv, own_kv, sight) -> out_XSNH: the arguments of
-    slots.py with a first axis more, the shards of the batch.
+    slots.py with a first axis more, the shards of the batch. None where there
+    is no kernel, and plain jax does it (slot_attention.py).
   """
-  make = SLOTS.get(mesh.devices.flat[0].platform, _slots_of_all)
+  make = SLOTS.get(mesh.devices.flat[0].platform)
   own = {'scale': config.query_scale, 'softcap': config.attention_softcap}
-  return make(mesh, own)
-
-
-def _slots_of_all(mesh, own):
-  """Plain jax, which the compiler fuses and cuts as it likes."""
-  del mesh
-  return jax.vmap(functools.partial(decode_slots_reference, **own))
+  return make and make(mesh, own)
 
 
 def _slots_on_tpu(mesh, own):
