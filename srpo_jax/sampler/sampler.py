@@ -21,7 +21,7 @@ from srpo_jax.sampler.book import Book
 from srpo_jax.sampler.engine import Engine, make_engine
 from srpo_jax.sampler.sampling import SamplerConfig
 
-# Columns of the smallest cache; larger ones double. Our choice.
+# No cache is shorter: halves of the longest response down to this. Our choice.
 SHORTEST = 64
 # Halvings of the slots when the queue is empty: each is a program to compile.
 HALVINGS = 3
@@ -141,10 +141,10 @@ class Sizes(NamedTuple):
 
   def length(self, drawn: int) -> int:
     """Columns that last for a chunk after so many drawn tokens."""
-    length = SHORTEST
-    while length < min(drawn + self.chunk, self.longest):
-      length *= 2
-    return min(length, max(self.longest, 1))
+    length = self.longest
+    while length // 2 >= max(drawn + self.chunk, SHORTEST):
+      length = -(-length // 2)
+    return length
 
 
 def logs(engine: Engine, sizes: Sizes, params, queue, first, shards, watch):
