@@ -127,6 +127,18 @@ def test_the_gpu_kernel_is_the_whole(scale):
   same(attend, arrays(140), atol=1e-4, scale=scale)
 
 
+def test_the_gpu_kernel_becomes_triton_code():
+  """Forward and backward, in bfloat16; no GPU is needed for that."""
+  shapes = [jax.ShapeDtypeStruct(x.shape, jnp.bfloat16) for x in arrays(140)]
+  shapes[3] = jax.ShapeDtypeStruct(shapes[3].shape, jnp.int32)
+  loss = lambda *args: jnp.sum(flash(*args).astype(jnp.float32))
+  traced = jax.jit(jax.grad(loss, argnums=(0, 1, 2))).trace(*shapes)
+  text = traced.lower(lowering_platforms=('cuda',)).as_text()
+  for name in ('mha_forward', 'mha_preprocess_backward', 'mha_backward'):
+    assert name in text
+  assert 'xla.gpu.triton' in text
+
+
 SHAPES = [((2, 2, 2), 6, 2), ((2, 1, 4), 8, 2), ((1, 1, 8), 6, 2)]
 
 
