@@ -21,10 +21,8 @@ from srpo_jax.jobs.bench_operations import products
 from srpo_jax.jobs.bench_parts import BenchParts, build
 from srpo_jax.jobs.bench_settings import Benchmark
 from srpo_jax.jobs.bench_step import Step, draw, step
+from srpo_jax.policy.logprobs import chunk_length
 from srpo_jax.reward.client import RewardUnavailable
-
-# Elements of the head's product that is timed: about a chunk of the update's.
-LOGITS = 2**25
 
 
 class Rates(NamedTuple):
@@ -105,11 +103,11 @@ def measure_rates(
 ) -> Rates:
   """Times products at the shapes of the last step, memory and prefill."""
   c, dtype = parts.decoder, settings.compute_dtype
-  rows, T = made.batch.segment_BT.shape
-  rows = max(rows // settings.micro_batches // parts.mesh.size, 1)
-  head = max(min(rows * T, LOGITS // c.vocab_size), 1)
+  shape = parts.packing
+  tokens = max(shape.micro_rows // parts.mesh.size, 1) * shape.row_tokens
+  head = chunk_length(tokens, c.vocab_size, parts.mesh)
   slots = max(chunk.width for chunk in made.chunks) // parts.mesh.size
-  of_update = products(c, rows * T, head)
+  of_update = products(c, tokens, head)
   of_decode = products(c, slots, slots)
   policy = parts.policy
   prefill = jax.jit(lambda p, *x: policy.prefill(policy.for_decode(p), *x))

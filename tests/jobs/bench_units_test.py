@@ -120,22 +120,34 @@ def test_products_are_the_matrices_of_the_policy():
 
 
 class Batch:
-  """Two rows of six: one sequence of 4, two of 3 and 2; 5 tokens count."""
+  """Rows of six: one sequence of 4, two of 3 and 2, none; 5 tokens count."""
 
-  segment_BT = np.array([[1, 1, 1, 1, 0, 0], [1, 1, 1, 2, 2, 0]])
-  mask_BT = np.array([[0, 0, 1, 1, 0, 0], [0, 1, 1, 0, 1, 0]], bool)
+  segment_BT = np.array([[1, 1, 1, 1, 0, 0], [1, 1, 1, 2, 2, 0], [0] * 6])
+  mask_BT = np.array([[0, 0, 1, 1, 0, 0], [0, 1, 1, 0, 1, 0], [0] * 6], bool)
 
 
 def test_an_update_by_hand():
   pairs = 10 + 6 + 3
   assert bench_operations.causal_pairs(Batch.segment_BT) == pairs
   seen = 4 * 2 * 4 * 8 * pairs  # 4NH operations in each of two layers
-  found = bench_operations.of_update(TINY, Batch, remat=False)
+  # A row at a time, and the third is left out.
+  found = bench_operations.of_update(TINY, Batch, 1, again=0.0)
+  assert found.positions == 12
   assert found.useful == 3 * (2 * LAYERS * 9 + seen + 2 * HEAD * 5)
-  executed = 3 * (2 * LAYERS * 12 + seen) + 4 * 2 * HEAD * 12
+  executed = 3 * (2 * LAYERS * 12 + seen) + 4 * 2 * HEAD * 5
   assert found.executed == executed
-  again = bench_operations.of_update(TINY, Batch, remat=True)
+  again = bench_operations.of_update(TINY, Batch, 1, again=1.0)
   assert again.executed - executed == 2 * LAYERS * 12 + seen
+
+
+def test_positions_are_those_of_micro_batches_in_use():
+  count = bench_operations.positions_of
+  rows = np.zeros((6, 4), int)
+  rows[[0, 2, 4], 0] = 1  # rows 0, 2 and 4 are the first of two micro-batches
+  assert count(rows, micro_rows=3) == 12
+  assert count(rows, micro_rows=6) == 24
+  rows[3, 0] = 1
+  assert count(rows, micro_rows=3) == 24
 
 
 PROMPT_P = np.array([3, 5])
