@@ -18,10 +18,15 @@ def make_parts(order):
   from srpo_jax.sampler.sampler import slot_refill
   from srpo_jax.sampler.sampling import SamplerConfig
   from srpo_jax.srpo.loss import srpo_loss
+  from srpo_jax.train import packing
   from srpo_jax.train.optimizer import adamw
   from srpo_jax.train.state import make_state, param_shardings
   from srpo_jax.train.update import make_update
 
+  longest = max(map(len, order.prompts)) + order.max_new_tokens
+  shape = packing.shape_of(
+    order.rows, longest, longest, order.micro_rows * longest, 1
+  )
   folder, mesh = Path(order.folder), mesh_lib.make_mesh((-1, 1, 1))
   decoder = dataclasses.replace(
     huggingface.config_from_json(folder / 'config.json'),
@@ -45,8 +50,9 @@ def make_parts(order):
       optimizer,
       srpo_loss,
       mesh,
-      micro_batches=order.rows // order.micro_rows,
+      micro_rows=shape.micro_rows,
     ),
+    packing=shape,
     asked=make_asked(order),
     scorer=None,
   )

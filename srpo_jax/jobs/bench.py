@@ -103,11 +103,11 @@ def measure_rates(
 ) -> Rates:
   """Times products at the shapes of the last step, memory and prefill."""
   c, dtype = parts.decoder, settings.compute_dtype
-  rows, T = made.batch.segment_BT.shape
-  rows = max(rows // settings.micro_batches // parts.mesh.size, 1)
-  head = rows * chunk_length(rows, T, c.vocab_size)
+  shape = parts.packing
+  tokens = max(shape.micro_rows // parts.mesh.size, 1) * shape.row_tokens
+  head = chunk_length(tokens, c.vocab_size, parts.mesh)
   slots = max(chunk.width for chunk in made.chunks) // parts.mesh.size
-  of_update = products(c, rows * T, head)
+  of_update = products(c, tokens, head)
   of_decode = products(c, slots, slots)
   policy = parts.policy
   prefill = jax.jit(lambda p, *x: policy.prefill(policy.for_decode(p), *x))

@@ -35,10 +35,12 @@ class Update(NamedTuple):
   Attributes:
     executed: padding and what is computed a second time included.
     useful: forward and backward of tokens, the head on those that count.
+    positions: of the micro-batches in use, padding with them.
   """
 
   executed: float
   useful: float
+  positions: int
 
 
 def products(c: DecoderConfig, M: int, head_M: int) -> list[Product]:
@@ -69,21 +71,38 @@ def attention_per_pair(c: DecoderConfig) -> float:
   return 4.0 * c.n_layers * c.n_heads * c.head_dim
 
 
-def of_update(c: DecoderConfig, batch: Batch, remat: bool) -> Update:
+def of_update(
+  c: DecoderConfig, batch: Batch, micro_rows: int, again: float
+) -> Update:
   """Forward once, backward twice as much; the head forward once more.
 
+  The layers compute every position of the micro-batches in use, the head only
+  tokens that count (policy/logprobs.py).
+
   Args:
-    batch: on the host.
-    remat: the layers' forward pass is made a second time, too.
+    batch: packed, on the host.
+    micro_rows: rows of a micro-batch.
+    again: the share of the layers' forward pass that backward makes again.
   """
-  positions = batch.segment_BT.size
+  positions = positions_of(np.asarray(batch.segment_BT), micro_rows)
   tokens, scored = np.sum(batch.segment_BT > 0), np.sum(batch.mask_BT)
   seen = attention_per_pair(c) * causal_pairs(np.asarray(batch.segment_BT))
   layers, head = layers_per_token(c), head_per_token(c)
   return Update(
-    executed=(3 + remat) * (layers * positions + seen) + 4 * head * positions,
+    executed=(3 + again) * (layers * positions + seen) + 4 * head * scored,
     useful=3 * (layers * tokens + seen + head * scored),
+    positions=positions,
   )
+
+
+def positions_of(segment_BT: np.ndarray, micro_rows: int) -> int:
+  """Positions of the micro-batches up to the last that holds a token.
+
+  Row j · n + i is the j-th of micro-batch i, of n (train/update.py).
+  """
+  parts = segment_BT.reshape(micro_rows, -1, segment_BT.shape[1])
+  (used,) = np.nonzero((parts > 0).any(axis=(0, 2)))
+  return int(used.max() + 1) * micro_rows * segment_BT.shape[1]
 
 
 def causal_pairs(segment_BT: np.ndarray) -> int:

@@ -19,12 +19,13 @@ from srpo_jax.data import template as template_lib
 from srpo_jax.data.tokenizer import with_ends
 from srpo_jax.jobs import initial
 from srpo_jax.jobs.bench_settings import Benchmark
-from srpo_jax.jobs.parts import device_mesh
+from srpo_jax.jobs.parts import device_mesh, packed_shape
 from srpo_jax.jobs.scoring import make_scorer
 from srpo_jax.policy.config import DecoderConfig
 from srpo_jax.policy.policy import Policy, make_policy, param_shapes
 from srpo_jax.sampler.sampler import Sampler
 from srpo_jax.sampler.sampling import SamplerConfig
+from srpo_jax.train import packing
 from srpo_jax.train.state import (
   TrainState,
   init_params,
@@ -61,6 +62,7 @@ class BenchParts(NamedTuple):
   policy: Policy
   sampler: Sampler
   update: Update
+  packing: packing.Shape
   asked: Asked
   scorer: Scorer | None
 
@@ -178,7 +180,8 @@ def _parts(settings, name, decoder, asked, pad_id, scorer) -> BenchParts:
     f'divide over data * fsdp = {shards} shards of MESH {settings.mesh}',
     f'try --gin.PROMPTS_PER_STEP={shards}',
   )
-  policy = make_policy(decoder, mesh)
+  policy = make_policy(decoder, mesh, remat=settings.remat)
+  shape = packed_shape(settings, mesh)
   sampling = SamplerConfig(
     max_new_tokens=settings.max_new_tokens,
     end_ids=(),  # a response ends at its limit
@@ -193,10 +196,12 @@ def _parts(settings, name, decoder, asked, pad_id, scorer) -> BenchParts:
     settings.loss,
     mesh,
     temperature=settings.temperature,
-    micro_batches=settings.micro_batches,
+    micro_rows=shape.micro_rows,
   )
   sampler = settings.sampler(policy, sampling, settings.group_size, mesh)
-  return BenchParts(name, decoder, mesh, policy, sampler, update, asked, scorer)
+  return BenchParts(
+    name, decoder, mesh, policy, sampler, update, shape, asked, scorer
+  )
 
 
 def _state(settings: Benchmark, parts: BenchParts, params) -> TrainState:

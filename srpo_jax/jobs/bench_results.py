@@ -19,6 +19,9 @@ from srpo_jax.jobs.bench_step import used_share
 from srpo_jax.jobs.eval_results import aligned
 
 NAME = 'bench.json'
+# REMAT -> the share of the layers' products that are made again; 'dots' makes
+# attention again, which is not counted.
+AGAIN = {'everything': 0.0, 'dots': 0.0, 'nothing': 1.0}
 
 
 def collect(settings, parts, steps: Sequence, rates) -> dict:
@@ -32,8 +35,12 @@ def collect(settings, parts, steps: Sequence, rates) -> dict:
   """
   itemsize = jnp.dtype(settings.compute_dtype).itemsize
   decoder, asked = parts.decoder, parts.asked
-  remat = jax.default_backend() != 'cpu'
-  needed = operations.of_update(decoder, steps[-1].batch, remat)
+  needed = operations.of_update(
+    decoder,
+    steps[-1].batch,
+    parts.packing.micro_rows,
+    again_of(settings, parts),
+  )
   work = Decoding.of(decoder, asked, steps[-1].chunks, itemsize)
   devices = parts.mesh.size
   return {
@@ -51,6 +58,12 @@ def collect(settings, parts, steps: Sequence, rates) -> dict:
   }
 
 
+def again_of(settings, parts) -> float:
+  """Share of the layers' forward pass that backward makes again."""
+  on_cpu = parts.mesh.devices.flat[0].platform == 'cpu'
+  return AGAIN[settings.remat or ('everything' if on_cpu else 'nothing')]
+
+
 def request(settings, parts) -> dict:
   """What was measured, so that a figure is never without it."""
   limit_PG, mask_PL = parts.asked.limit_PG, parts.asked.mask_PL
@@ -64,7 +77,8 @@ def request(settings, parts) -> dict:
     'lengths': settings.lengths.__name__,
     'length_mean': float(limit_PG.mean()),
     'length_longest': int(limit_PG.max()),
-    'micro_batches': settings.micro_batches,
+    'row_tokens': parts.packing.row_tokens,
+    'micro_rows': parts.packing.micro_rows,
     'compute_dtype': settings.compute_dtype,
     'seed': settings.seed,
   }
@@ -144,7 +158,7 @@ def of_update(steps, needed, rates, devices: int, peak) -> dict:
   best = rates.update * devices
   return {
     'tokens': tokens,
-    'positions': int(steps[-1].batch.segment_BT.size),
+    'positions': needed.positions,
     'seconds': [step.update_s for step in steps],
     'tokens_per_s': tokens / seconds,
     'operations_per_s': needed.executed / seconds,

@@ -8,7 +8,12 @@ from collections.abc import Callable
 import gin
 
 from srpo_jax.core import config
-from srpo_jax.jobs.settings import check_address, check_code, check_mesh
+from srpo_jax.jobs.settings import (
+  check_address,
+  check_code,
+  check_mesh,
+  check_packing,
+)
 
 
 @gin.configurable
@@ -36,7 +41,7 @@ class Benchmark:
       code_limits: of that service, as in training.
     loss: the objective.
     optimizer: makes the optimizer.
-    micro_batches: pieces the batch is cut into.
+    row_tokens, micro_batch_tokens, remat: of the update, as in training.
     compute_dtype: 'float32' or 'bfloat16', of activations.
     matmul_precision: of products of float32 matrices on TPU and GPU.
     peak: operations a second that the device's maker states, for MFU; None
@@ -67,7 +72,9 @@ class Benchmark:
   code_limits: dict
   loss: Callable
   optimizer: Callable
-  micro_batches: int
+  row_tokens: int | None
+  micro_batch_tokens: int | None
+  remat: str | None
   compute_dtype: str
   matmul_precision: str
   peak: float | None
@@ -87,7 +94,7 @@ class Benchmark:
 
 COUNTS = (
   *('steps', 'prompts_per_step', 'group_size', 'max_prompt_tokens'),
-  *('max_new_tokens', 'reward_workers', 'reward_sandboxes', 'micro_batches'),
+  *('max_new_tokens', 'reward_workers', 'reward_sandboxes'),
 )
 
 
@@ -141,14 +148,7 @@ def _check_sampling(s: Benchmark) -> None:
 
 
 def _check_rest(s: Benchmark) -> None:
-  rows = s.prompts_per_step * s.group_size
-  config.check(
-    rows % s.micro_batches == 0,
-    'MICRO_BATCHES',
-    s.micro_batches,
-    f'divide {rows} = PROMPTS_PER_STEP * GROUP_SIZE',
-    'try --gin.MICRO_BATCHES=1',
-  )
+  check_packing(s)
   config.choice('VERDICTS', s.verdicts, (True, False))
   config.number('REWARD_DEADLINE', s.reward_deadline, 0)
   if s.peak is not None:

@@ -13,6 +13,7 @@ from srpo_jax.core.records import Batch, Rollouts
 from srpo_jax.jobs.bench_parts import BenchParts
 from srpo_jax.sampler.sampler import Chunk, joined
 from srpo_jax.train.batch import make_batch
+from srpo_jax.train.packing import pack
 from srpo_jax.train.state import TrainState
 
 
@@ -96,10 +97,11 @@ def to_batch(parts: BenchParts, rollouts: Rollouts) -> Batch:
   asked = parts.asked
   shape = asked.limit_PG.shape
   sign_PG = np.where(np.arange(shape[1]) % 2, -1.0, 1.0)
-  return make_batch(
+  batch = make_batch(
     asked.tokens_PL,
     asked.mask_PL,
     rollouts,
     np.broadcast_to(sign_PG, shape),
     np.ones(shape, bool),
   )
+  return pack(batch, parts.packing)

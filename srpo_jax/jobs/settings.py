@@ -129,7 +129,7 @@ class Settings:
 
   def __post_init__(self):
     _check_counts(self)
-    _check_packing(self)
+    check_packing(self)
     _check_sampling(self)
     _check_lora(self)
     _check_stages(self)
@@ -178,7 +178,8 @@ def _check_counts(s: Settings) -> None:
   )
 
 
-def _check_packing(s: Settings) -> None:
+def check_packing(s) -> None:
+  """Refuses rows and micro-batches that hold no sequence."""
   longest = s.max_prompt_tokens + s.max_new_tokens
   row = longest if s.row_tokens is None else s.row_tokens
   holds = {

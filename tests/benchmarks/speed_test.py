@@ -276,6 +276,8 @@ def test_a_peer_does_its_order(script, environment, case, small_folder):
     env={
       **os.environ,
       'JAX_PLATFORMS': 'cpu',
+      # We raise where shapes are promoted; tunix promotes.
+      'JAX_NUMPY_RANK_PROMOTION': 'allow',
       'PYTHONPATH': str(ROOT) if environment == 'ours' else '',
     },
     capture_output=True,

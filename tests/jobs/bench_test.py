@@ -75,7 +75,7 @@ def test_the_figures_add_up(whole):
   assert rollout['tokens_per_s'] == pytest.approx(rollout['tokens'] / middle)
   prompts = asked['prompt_tokens'] * 8
   assert update['tokens'] == rollout['tokens'] + prompts
-  assert update['tokens'] < update['positions']
+  assert update['tokens'] <= update['positions']
   assert 0 < update['share_useful'] < update['share_executed']
   split = found['step']['split']
   assert set(split) == {'rollout', 'verdicts', 'update'}
@@ -126,7 +126,7 @@ def test_on_a_terminal_every_figure_is_there(whole):
 def test_mfu_is_useful_work_by_what_the_maker_states():
   batch = type('B', (), {'segment_BT': np.ones((2, 5), np.int32)})
   made = [type('S', (), {'update_s': s, 'batch': batch}) for s in (2, 8, 4)]
-  needed = bench_results.operations.Update(executed=80.0, useful=40.0)
+  needed = bench_results.operations.Update(80.0, 40.0, positions=12)
   rates = type('R', (), {'update': 5.0})
   found = bench_results.of_update(made, needed, rates, 2, peak=10.0)
   # Four seconds on two devices of 5 operations a second, 10 by their maker.
@@ -134,7 +134,7 @@ def test_mfu_is_useful_work_by_what_the_maker_states():
   assert found['share_executed'] == 2.0
   assert found['share_useful'] == 1.0
   assert found['mfu'] == 0.5
-  assert found['tokens_per_s'] == 2.5
+  assert (found['tokens_per_s'], found['positions']) == (2.5, 12)
 
 
 def test_a_device_that_does_not_say_its_memory(monkeypatch):
@@ -187,7 +187,8 @@ def test_responses_are_as_long_as_they_should_be(of_shape):
   state, made = bench_step.step(parts, state, jax.random.key(1))
   limit_B = parts.asked.limit_PG.reshape(-1)
   assert made.length_B.tolist() == limit_B.tolist()
-  assert made.batch.mask_BT.sum(axis=1).tolist() == limit_B.tolist()
+  assert made.batch.mask_BT.sum() == limit_B.sum()
+  assert np.count_nonzero(made.batch.segment_BT) == limit_B.sum() + 6 * 4
   # The first token of each comes out of its prompt and takes no step.
   assert sum(chunk.used for chunk in made.chunks) == (limit_B - 1).sum()
   assert made.step_s >= made.rollout_s + made.update_s
@@ -227,7 +228,9 @@ def refuse(tmp_path, capsys, monkeypatch):
     ('GROUP_SIZE=2.0', 'GROUP_SIZE = 2.0, but it must be an integer'),
     ('PROMPTS_PER_STEP=1000', 'be at most 320, the prompts of embedded_math'),
     ('MAX_PROMPT_TOKENS=1', 'none of 320 prompts has at most 1'),
-    ('MICRO_BATCHES=7', 'MICRO_BATCHES = 7, but it must divide 128'),
+    ('ROW_TOKENS=99', 'ROW_TOKENS = 99, but it must be at least MAX_PROMPT'),
+    ('MICRO_BATCH_TOKENS=7', 'MICRO_BATCH_TOKENS = 7, but it must be at least'),
+    ('REMAT=some', "REMAT = 'some', but it must be one of None"),
     ('SHAPE=30m', "SHAPE = '30m', but it must be a function"),
     ('SHAPE=@shape_31m', 'did you mean shape_30m?'),
     ('LENGTHS=64', 'LENGTHS = 64, but it must be a function'),
