@@ -78,6 +78,7 @@ class Settings:
     checkpoint: how often and how many.
     export: write a Hugging Face folder at the end.
     export_dtype: of its files; None for the one that the policy came in.
+    profile: number of a step that is traced for Perfetto; None for none.
     mesh: devices over (data, fsdp, tensor); -1 for those that are left.
   """
 
@@ -125,6 +126,7 @@ class Settings:
   checkpoint: CheckpointConfig
   export: bool
   export_dtype: str | None
+  profile: int | None
   mesh: tuple[int, int, int]
 
   def __post_init__(self):
@@ -165,6 +167,8 @@ def _check_counts(s: Settings) -> None:
   config.integer('REFILL_ROUNDS', s.refill_rounds, 0)
   if s.eval_limit is not None:
     config.integer('EVAL_LIMIT', s.eval_limit, 1)
+  if s.profile is not None:
+    config.integer('PROFILE', s.profile, 1)
   config.integer('CHECKPOINT_EVERY', s.checkpoint.every, 1)
   # Two: the one before must outlive the writing of the newest.
   config.integer('CHECKPOINTS_KEPT', s.checkpoint.keep, 2)

@@ -29,7 +29,14 @@ from srpo_jax.core import compiles, config
 from srpo_jax.core import mesh as mesh_lib
 from srpo_jax.core.records import Batch
 from srpo_jax.data import prompts as prompts_lib
-from srpo_jax.jobs import asking, export, heldout, logbook, stopping
+from srpo_jax.jobs import (
+  asking,
+  export,
+  heldout,
+  logbook,
+  profiling,
+  stopping,
+)
 from srpo_jax.jobs.advance import advance, keep
 from srpo_jax.jobs.initial import Carried
 from srpo_jax.jobs.parts import Parts, build
@@ -151,7 +158,10 @@ def loop(run: Run, snapshot: Snapshot) -> Snapshot:
       at = snapshot.position
       order = prompts_lib.order(settings.seed, *at.when.values(), snapshot.kept)
       while same_epoch(snapshot.position, at):
-        snapshot = step(run, snapshot, order)
+        with profiling.of_step(
+          run.workdir, settings.profile, snapshot.position.step + 1
+        ):
+          snapshot = step(run, snapshot, order)
         snapshot = record(run, snapshot)
         run.checkpoints.maybe_save(snapshot)
   except (stopping.Stopped, RewardUnavailable) as reason:
@@ -172,7 +182,8 @@ def same_epoch(one: Position, other: Position) -> bool:
 def step(run: Run, snapshot: Snapshot, order: np.ndarray) -> Snapshot:
   """One step of the algorithm (the module docstring numbers its parts)."""
   start = time.monotonic()
-  asked = asking.ask(run, snapshot, order)
+  with profiling.part('rollouts and verdicts'):
+    asked = asking.ask(run, snapshot, order)
   reward_PG = reward(run.settings, asked.groups)
   advantage_PG = run.settings.advantage(
     reward_PG, ~asked.groups.played.ended_PG
@@ -180,7 +191,8 @@ def step(run: Run, snapshot: Snapshot, order: np.ndarray) -> Snapshot:
 
   updating = time.monotonic()
   batch = to_batch(run, asked.groups, advantage_PG)
-  state, learned = update(run, snapshot.state, batch)
+  with profiling.part('update'):
+    state, learned = update(run, snapshot.state, batch)
   update_s = time.monotonic() - updating
 
   scored = [logbook.Scored(asked.groups, reward_PG, advantage_PG)]
