@@ -16,6 +16,7 @@ import pytest
 
 from srpo_jax.core import config
 from srpo_jax.data import template
+from srpo_jax.sampler import sampler
 from srpo_jax.srpo import (
   advantages,
   history,
@@ -28,7 +29,15 @@ ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / 'docs' / 'options.md').read_text()
 LINES = re.findall(r'`(--gin\.[^`]+)`', TEXT)
 FORMS = re.findall(r'\| `([A-Z_]+)` \| `(\w+)\(([\w, ]+)\)`', TEXT)
-OURS = (advantages, history, history_refill, importance, loss, template)
+OURS = (
+  advantages,
+  history,
+  history_refill,
+  importance,
+  loss,
+  sampler,
+  template,
+)
 
 
 def blocks(language: str) -> list[str]:
@@ -46,7 +55,7 @@ def folder(tmp_path) -> Path:
 
 def test_the_page_has_what_is_tested_here():
   assert len(LINES) >= 16
-  assert len(FORMS) == 8
+  assert len(FORMS) == 9
   assert len(blocks('sh')) == 2
 
 
@@ -72,7 +81,7 @@ def test_the_forms_are_those_of_the_defaults(macro, name, arguments):
 
 def test_every_option_is_on_the_page():
   config.load(['stage1.gin'])
-  ours = ('.srpo.', '.data.')
+  ours = ('.srpo.', '.data.', '.sampler.')
   names = [s for s, _ in gin.config._REGISTRY.items()]
   known = [s for s in names if any(part in s for part in ours)]
   functions = {
