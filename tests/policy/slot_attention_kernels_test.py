@@ -72,7 +72,7 @@ def test_the_plain_form_is_the_last_row_of_the_whole(own):
 def test_the_tpu_kernel_is_the_plain_form(own, columns):
   args = slots()
   kernel = functools.partial(decode_slots_tpu, **own, interpret=True)
-  got = kernel(*args, block_bytes=columns * 2 * 8 * 4)
+  got = kernel(*args, block_bytes=columns * 2 * 128 * 4)
   want = decode_slots_reference(*args, **own)
   np.testing.assert_allclose(got, want, atol=1e-5)
 
@@ -84,7 +84,7 @@ def test_blocks_that_nobody_sees_are_not_met():
   prompt[1][:, :, :128] = prompt[1][:, :, 256:] = np.nan
   own[1][2, :, :128] = np.nan
   kernel = functools.partial(decode_slots_tpu, interpret=True)
-  out = kernel(q, fed, prompt, own, sight, block_bytes=128 * 2 * 8 * 4)
+  out = kernel(q, fed, prompt, own, sight, block_bytes=128 * 2 * 128 * 4)
   assert np.isfinite(out).all()
 
 

@@ -65,8 +65,10 @@ def test_the_update_runs_splash_attention(mesh):
   assert 'tpu_custom_call' in text
 
 
-def test_decoding_gathers_no_prompt(mesh):
-  X, S, P, L, C = 8, 64, 8, 1024, 512
+@pytest.mark.parametrize('L', [1024, 20_001], ids=['in blocks', 'one block'])
+def test_decoding_gathers_no_prompt(mesh, L):
+  """20,001 tokens are no whole blocks: one that asks for its memory."""
+  X, S, P, C = 8, 64, 8, 512
   N, K, H = CONFIG.n_heads, CONFIG.n_kv_heads, CONFIG.head_dim
 
   def array(*shape, dtype=jnp.bfloat16, heads=True):

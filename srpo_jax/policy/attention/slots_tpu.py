@@ -20,8 +20,10 @@ from srpo_jax.policy.attention.dense import MASKED, softcapped
 from srpo_jax.policy.attention.slots import KV, Sight
 
 # Of one block of keys; there are four such blocks, each twice in flight. Our
-# choice: half of the 16 MiB that the compiler lets a kernel have.
+# choice: half of the 16 MiB that the compiler gives a kernel by itself. A
+# length that no such block divides is one block, and asks for more.
 BLOCK_BYTES = 2**20
+REST_BYTES = 2**23  # for all that is no block of keys or values
 LANES = 128
 
 
@@ -62,7 +64,8 @@ def decode_slots_tpu(
   S, N, H = q_SNH.shape
   k, v = (x[:, :, None] for x in fed_kv)
   K, dtype = k.shape[1], prompt_kv[0].dtype
-  column_bytes = K * H * dtype.itemsize
+  # Values lie with their H in whole lanes.
+  column_bytes = K * -(-H // LANES) * LANES * dtype.itemsize
   L, C = prompt_kv[0].shape[-1], own_kv[0].shape[-1]
   l, c = (_block(n, block_bytes // column_bytes) for n in (L, C))
   q = (q_SNH * (scale or H**-0.5)).astype(dtype).reshape(S, K, N // K, H)
@@ -81,7 +84,8 @@ def decode_slots_tpu(
     out_shape=jax.ShapeDtypeStruct(q.shape, v.dtype),
     # Slots do not wait for each other: a chip of two cores may share them.
     compiler_params=pltpu.CompilerParams(
-      dimension_semantics=('parallel', 'arbitrary')
+      dimension_semantics=('parallel', 'arbitrary'),
+      vmem_limit_bytes=4 * column_bytes * (l + c) + REST_BYTES,
     ),
     interpret=interpret,
     name='decode_slots',
