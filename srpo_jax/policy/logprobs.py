@@ -142,10 +142,15 @@ class _Chunks(NamedTuple):
   length: int
   count: jax.Array
 
-  def at(self, i) -> jax.Array:
+  def places(self, i) -> jax.Array:
     """Places of the i-th chunk."""
     start = i * self.length
     return jax.lax.dynamic_slice_in_dim(self.index, start, self.length)
+
+
+def _at(x_n: jax.Array, places_C: jax.Array) -> jax.Array:
+  """What stands there; 0 past the last place."""
+  return x_n.at[places_C].get(mode='fill', fill_value=0)
 
 
 def _chunks(plan: Plan, V: int, wanted_BT: jax.Array) -> _Chunks:
@@ -199,11 +204,10 @@ def _forward_of_device(plan, head_VD, y_BTD, token_BT, wanted_BT, temperature):
   y_nD, token_n = y_BTD.reshape(-1, y_BTD.shape[-1]), token_BT.ravel()
 
   def body(i, out):
-    at = chunks.at(i)
-    # Past the last place the last one is taken, and then dropped.
-    z_CV, _ = _logits(plan, head_VD, y_nD.at[at].get(mode='clip'), temperature)
-    new = _of_chunk(plan, z_CV, token_n.at[at].get(mode='clip'))
-    put = lambda x_n, new_C: x_n.at[at].set(new_C, mode='drop')
+    places = chunks.places(i)
+    z_CV, _ = _logits(plan, head_VD, _at(y_nD, places), temperature)
+    new = _of_chunk(plan, z_CV, _at(token_n, places))
+    put = lambda x_n, new_C: x_n.at[places].set(new_C, mode='drop')
     return jax.tree.map(put, out, new)
 
   zeros = (jnp.zeros(token_BT.size, jnp.float32),) * 3
@@ -238,16 +242,14 @@ def _backward_of_device(
 
   def body(i, grads):
     dhead_VD, dy_nD = grads
-    at = chunks.at(i)
-    y_CD, token_C = (x.at[at].get(mode='clip') for x in (y_nD, token_n))
-    # Past the last place all slopes are 0.
-    args = (x.at[at].get(mode='fill', fill_value=0) for x in per_token)
+    places = chunks.places(i)
+    y_CD, *args = (_at(x_n, places) for x_n in (y_nD, token_n, *per_token))
     z_CV, slope = _logits(plan, head, y_CD, temperature)
-    dz_CV = slope * _slope_of_chunk(plan, z_CV, token_C, *args)
+    dz_CV = slope * _slope_of_chunk(plan, z_CV, *args)
     dz_CV = dz_CV.astype(y_CD.dtype)
     dhead_VD += jnp.einsum('CV,CD->VD', dz_CV, y_CD, **f32)
     dy_CD = jnp.einsum('CV,VD->CD', dz_CV, head, **f32)
-    return dhead_VD, dy_nD.at[at].set(dy_CD, mode='drop')
+    return dhead_VD, dy_nD.at[places].set(dy_CD, mode='drop')
 
   zeros = (jnp.zeros(x.shape, jnp.float32) for x in (head_VD, y_nD))
   dhead_VD, dy_nD = jax.lax.fori_loop(0, chunks.count, body, tuple(zeros))

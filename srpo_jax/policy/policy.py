@@ -225,7 +225,7 @@ def _make_logprobs(config, mesh, hidden):
   ):
     wanted_BT = segment_BT > 0 if mask_BT is None else mask_BT
     # What stands before the first token is another sequence.
-    wanted_BT &= position_BT > 0
+    wanted_BT = wanted_BT & (position_BT > 0)
     # Entry t is asked of what the policy says after token t - 1.
     before = lambda x_BT: jnp.roll(x_BT, -1, axis=1)
     scored = chosen_logprobs(

@@ -58,3 +58,41 @@ def test_gradient_equals_the_naive_form():
     strict=True,
   ):
     assert np.linalg.norm(g - w) <= 1e-5 * np.linalg.norm(w)
+
+
+def test_only_what_is_wanted_is_computed():
+  """NaN anywhere else reaches neither results nor gradients."""
+  head, y, token = arrays()
+  wanted = np.random.default_rng(1).random((B, T)) < 0.4
+  spoilt = np.where(wanted[..., None], y, np.nan)
+
+  def total(f):
+    return lambda head, y: sum(
+      jnp.sum(jnp.where(wanted, x, 0)) for x in f(head, y)
+    )
+
+  some = lambda head, y: scored(head, y, token, 0.9, wanted=wanted, chunk=4)
+  for x in some(head, spoilt):
+    np.testing.assert_array_equal(np.asarray(x)[~wanted], 0)
+  got = jax.grad(total(some), argnums=(0, 1))(head, spoilt)
+  whole = total(lambda head, y: naive(head, y, token, 0.9))
+  for g, w in zip(got, jax.grad(whole, argnums=(0, 1))(head, y), strict=True):
+    np.testing.assert_allclose(g, w, atol=1e-5)
+
+
+def test_softcapped_logits():
+  head, y, token = arrays()
+  capped = lambda head, y: scored(head, y, token, 0.7, softcap=3.0, chunk=5)
+
+  def whole(head, y):
+    z = 3 * jnp.tanh(y @ head.T / 3) / 0.7
+    logprob = jax.nn.log_softmax(z, axis=-1)
+    chosen = jnp.take_along_axis(logprob, token[..., None], axis=-1)[..., 0]
+    return chosen, -jnp.sum(jnp.exp(logprob) * logprob, axis=-1)
+
+  slopes = (
+    jax.grad(lambda *a, f=f: sum(map(jnp.sum, f(*a))), (0, 1))
+    for f in (capped, whole)
+  )
+  for g, w in zip(*(f(head, y) for f in slopes), strict=True):
+    np.testing.assert_allclose(g, w, atol=1e-5)
