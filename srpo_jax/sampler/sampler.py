@@ -68,8 +68,7 @@ def slot_refill(
   """The sampler whose slots take the next sample as soon as one ends.
 
   Args:
-    slots: rows decoded at a time; None for a quarter of the samples (our
-      choice: docs/speed.md).
+    slots: rows decoded at a time; None for `usual_slots`.
     chunk: steps between the host's looks (our choice).
   """
   if slots is not None:
@@ -89,7 +88,7 @@ def slot_refill(
     book = Book(config, limit_PG, shards)
     put = lambda x: mesh_lib.put_batch(mesh, x)
     begun = (put(tokens_PL), put(mask_PL), key_PG, put(limit_PG))
-    width = per_shard(slots or -(-P * group_size // 4), shards)
+    width = per_shard(slots or usual_slots(mesh, P * group_size), shards)
     run = engine.begin(params, *begun)
     sizes = Sizes(width, config.max_new_tokens, chunk)
     for log in logs(engine, sizes, *run, shards, watch):
@@ -107,6 +106,17 @@ def slot_refill(
     return joined(groups(params, tokens_PL, mask_PL, key_PG, **more))
 
   return Sampler(draw=draw, stream=stream)
+
+
+def usual_slots(mesh: Mesh, samples: int) -> int:
+  """Rows decoded at a time where nobody said how many; our choice.
+
+  On a CPU a step takes nearly as long as it has rows, so few slots that are
+  always busy are best. Elsewhere it waits for the weights, and costs about the
+  same for many rows as for few: all of them.
+  """
+  on_cpu = mesh.devices.flat[0].platform == 'cpu'
+  return -(-samples // 4) if on_cpu else samples
 
 
 def per_shard(slots: int, shards: int) -> int:
