@@ -43,9 +43,10 @@ class SlotDecoder(NamedTuple):
   """Decoding in slots (slots.py, slot_attention.py).
 
   Attributes:
-    prompts: Prefix -> the prompts as slots read them.
-    empty: (slots a shard, columns) -> empty ring.
-    decode: (params, prompts, ring, rows, token_XS) -> y_XSD, ring.
+    prompts: (Prefix, dtype) -> the prompts as slots read them.
+    empty: (slots a shard, columns, dtype) -> empty ring.
+    decode: (params, prompts, ring, rows, token_XS, dtype) -> y_XSD, ring.
+      dtype is a name of slot_cache.KEEP.
   """
 
   prompts: Callable
@@ -298,7 +299,7 @@ def _make_decoding(config, mesh, walk):
 def _make_slot_decoder(config, mesh, walk) -> SlotDecoder:
   kinds = kinds_of(config)
 
-  def decode(params, prompts, ring, rows, token_XS):
+  def decode(params, prompts, ring, rows, token_XS, dtype):
     def body(x, layer, kind, cache):
       attend = slot_attention.attend(mesh, config, rows, ring.age_C, *cache)
       position_XS = rows.position_XS
@@ -308,10 +309,12 @@ def _make_slot_decoder(config, mesh, walk) -> SlotDecoder:
     caches = walk.pair(prompts.kv, ring.kv)
     x, kept = walk.blocks(body, x, params['layers'], kinds, caches)
     y_XSD = RMSNorm(config).apply({'params': params['final_norm']}, x)
-    return y_XSD, slots.write(ring, kept)
+    return y_XSD, slots.write(ring, kept, dtype)
 
   return SlotDecoder(
-    prompts=lambda prefix: slots.in_slots(mesh, prefix.kv, prefix.length_P),
+    prompts=lambda prefix, dtype: slots.in_slots(
+      mesh, prefix.kv, prefix.length_P, dtype
+    ),
     empty=functools.partial(slots.empty_ring, config, mesh, walk),
     decode=decode,
   )

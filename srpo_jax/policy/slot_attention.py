@@ -17,8 +17,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from srpo_jax.policy.attention import MASKED, Sight, slot_kernel, softcapped
-
-F32 = {'preferred_element_type': jnp.float32}
+from srpo_jax.policy.slot_cache import F32, Int8, scores, weighed
 
 
 def take_slots(x_X, index_X):
@@ -88,7 +87,7 @@ def partial(score, mask, v, equation: str) -> Partial:
   high = jnp.max(score, axis=-1)
   # Where nothing is seen every score is MASKED and would weigh 1.
   weight = jnp.where(mask, jnp.exp(score - high[..., None]), 0)
-  out = jnp.einsum(equation, weight.astype(v.dtype), v, **F32)
+  out = weighed(equation, weight, v)
   return Partial(out, jnp.sum(weight, axis=-1), high)
 
 
@@ -118,7 +117,7 @@ def sight(rows: Rows, age_C, window) -> Sight:
 def own(q, kv, seen_XSC, softcap) -> Partial:
   """Over a row's earlier tokens; q [X, S, K, n, H] is scaled already."""
   k, v = kv
-  score = softcapped(jnp.einsum('XSKnH,XSKHC->XSKnC', q, k, **F32), softcap)
+  score = softcapped(scores('XSKnH,XSKHC->XSKnC', q, k), softcap)
   seen = seen_XSC[:, :, None, None]
   return partial(score, seen, v, 'XSKnC,XSKCH->XSKnH')
 
@@ -133,8 +132,8 @@ def fed(q, k, v, softcap) -> Partial:
 def _over_prompt(q, kv, length, position, window, softcap) -> Partial:
   """Of one slot: q [K, n, H] over its prompt's keys [K, H, L]."""
   k, v = kv
-  score = softcapped(jnp.einsum('KnH,KHL->KnL', q, k, **F32), softcap)
-  column_L = jnp.arange(k.shape[-1])
+  score = softcapped(scores('KnH,KHL->KnL', q, k), softcap)
+  column_L = jnp.arange(score.shape[-1])
   seen_L = column_L < length
   if window is not None:
     seen_L &= position - column_L < window
@@ -169,8 +168,8 @@ def prompts_of_all(rows: Rows, q, kv, window, softcap) -> Partial:
 def _of_grid(q, kv, length_XP, position, window, softcap) -> Partial:
   """q [X, P, K, g, H] at positions [X, P, g], keys [X, P, K, H, L]."""
   k, v = kv
-  score = softcapped(jnp.einsum('XPKgH,XPKHL->XPKgL', q, k, **F32), softcap)
-  L = k.shape[-1]
+  score = softcapped(scores('XPKgH,XPKHL->XPKgL', q, k), softcap)
+  L = score.shape[-1]
   column = jnp.arange(L)[None, None, None]
   seen = column < length_XP[..., None, None]
   if window is not None:
@@ -212,7 +211,7 @@ def over_prompts(mesh: Mesh, rows: Rows) -> Callable[..., Partial]:
 def attend(mesh, config, rows: Rows, age_C, kv_of_prompts, kv_of_rows):
   """The `attend` of a block (transformer.py); it keeps the token's k and v."""
   kernel = slot_kernel(config, mesh)
-  if kernel is not None:
+  if kernel is not None and not isinstance(kv_of_rows[0], Int8):
 
     def by_kernel(window, q, k, v):
       caches = (kv_of_prompts, kv_of_rows)

@@ -4,7 +4,7 @@
 All rows write the same column of the ring at the same time, so writing is one
 slice and no scatter, however unlike the ages of the rows. A column's age is
 the same in all rows; a row sees the columns that are younger than itself.
-slot_attention.py names the axes.
+slot_attention.py names the axes, slot_cache.py says how numbers are kept.
 """
 
 from typing import Any
@@ -16,6 +16,7 @@ from jax.sharding import Mesh
 
 from srpo_jax.core import mesh as mesh_lib
 from srpo_jax.policy.slot_attention import take_slots
+from srpo_jax.policy.slot_cache import KEEP
 
 
 @flax.struct.dataclass
@@ -61,9 +62,13 @@ def _of_pairs(change, *trees):
   return jax.tree.map(change, *trees, is_leaf=is_pair)
 
 
-def in_slots(mesh: Mesh, kv, length_P: jax.Array) -> Prompts:
+# Axes of H and of columns, from the right, of keys and of values.
+KEYS, VALUES = (-2, -1), (-1, -2)
+
+
+def in_slots(mesh: Mesh, kv, length_P: jax.Array, dtype: str) -> Prompts:
   """A prefill's cache [.., P, K, L, H], cut over shards, keys on their side."""
-  X = mesh_lib.batch_shards(mesh)
+  X, keep = mesh_lib.batch_shards(mesh), KEEP[dtype]
 
   def cut(x):
     at = x.ndim - 4
@@ -73,33 +78,45 @@ def in_slots(mesh: Mesh, kv, length_P: jax.Array) -> Prompts:
     names = (None,) * (x.ndim - 5) + ('batch', None, 'kv_heads', None, None)
     return mesh_lib.constrain(mesh, x, *names)
 
-  kv = _of_pairs(
-    lambda pair: (lie(cut(pair[0]).swapaxes(-1, -2)), lie(cut(pair[1]))), kv
-  )
-  return Prompts(kv, length_P.reshape(X, -1))
+  def kept(pair):
+    k, v = lie(cut(pair[0]).swapaxes(-1, -2)), lie(cut(pair[1]))
+    return keep(k, KEYS[0]), keep(v, VALUES[0])
+
+  return Prompts(_of_pairs(kept, kv), length_P.reshape(X, -1))
 
 
-def empty_ring(config, mesh: Mesh, walk, slots: int, length: int) -> Ring:
+def empty_ring(
+  config, mesh: Mesh, walk, slots: int, length: int, dtype: str
+) -> Ring:
   """A ring of `slots` rows a shard and `length` columns."""
   shape = (mesh_lib.batch_shards(mesh), slots, config.n_kv_heads)
   names, H = ('batch', None, 'kv_heads', None, None), config.head_dim
   zeros = lambda *last: mesh_lib.constrain(
-    mesh, jnp.zeros((*shape, *last), config.compute_dtype), *names
+    mesh, jnp.zeros((*shape, *last)), *names
   )
-  one = (zeros(H, length), zeros(length, H))
+  one = (
+    KEEP[dtype](zeros(H, length), KEYS[0]),
+    KEEP[dtype](zeros(length, H), VALUES[0]),
+  )
   return Ring(walk.caches(one, config.n_layers), jnp.zeros((), jnp.int32))
 
 
-def write(ring: Ring, kept) -> Ring:
+def write(ring: Ring, kept, dtype: str) -> Ring:
   """The ring with every layer's k and v [X, S, K, H] in the clock's column."""
 
-  def put(old, new, axis):
-    new = jnp.expand_dims(new, axis).astype(old.dtype)
-    at = old.ndim + axis
-    return jax.lax.dynamic_update_slice_in_dim(old, new, ring.clock, at)
+  def put(old, new, axes):
+    of_head, of_column = axes
+    new = KEEP[dtype](jnp.expand_dims(new, of_column), of_head)
+    return jax.tree.map(
+      lambda old, new: jax.lax.dynamic_update_slice_in_dim(
+        old, new, ring.clock, old.ndim + of_column
+      ),
+      old,
+      new,
+    )
 
   kv = _of_pairs(
-    lambda old, new: (put(old[0], new[0], -1), put(old[1], new[1], -2)),
+    lambda old, new: (put(old[0], new[0], KEYS), put(old[1], new[1], VALUES)),
     ring.kv,
     kept,
   )
@@ -122,5 +139,11 @@ def resized(ring: Ring, slot_XS: jax.Array, length: int) -> Ring:
     pad[axis] = (0, length - kept)
     return jnp.pad(x, pad)
 
-  kv = _of_pairs(lambda pair: (fit(pair[0], -1), fit(pair[1], -2)), ring.kv)
+  def fitted(pair):
+    return tuple(
+      jax.tree.map(lambda x, at=columns: fit(x, at), part)
+      for part, (_, columns) in zip(pair, (KEYS, VALUES), strict=True)
+    )
+
+  kv = _of_pairs(fitted, ring.kv)
   return Ring(kv, jnp.asarray(kept % length, jnp.int32))

@@ -119,9 +119,14 @@ class Seen(NamedTuple):
 
 
 def make_engine(
-  policy: Policy, config: SamplerConfig, group_size: int, mesh: Mesh, steps: int
+  policy: Policy,
+  config: SamplerConfig,
+  group_size: int,
+  mesh: Mesh,
+  steps: int,
+  cache: str,
 ) -> Engine:
-  """The engine's functions; `steps` of a chunk."""
+  """The engine's functions; `steps` of a chunk, dtype of the cache."""
   X, whole = mesh_lib.batch_shards(mesh), mesh_lib.replicated(mesh)
   cut = lambda x: x.reshape(X, -1)
 
@@ -134,7 +139,7 @@ def make_engine(
     limit = cut(limit_PG)
     over = _is_end(config, token) | (limit <= 1)
     queue = Queue(
-      prompts=policy.slots.prompts(prefix),
+      prompts=policy.slots.prompts(prefix, cache),
       key_XR=cut(key_PG),
       limit_XR=limit,
       first_XR=token,
@@ -149,7 +154,7 @@ def make_engine(
     nobody = jnp.full((X, width), queue.first_XR.shape[1])
     empty = jnp.zeros((X, width), jnp.int32)
     taken_X = jnp.zeros(X, jnp.int32)
-    ring = policy.slots.empty(width, length)
+    ring = policy.slots.empty(width, length, cache)
     return _refilled(queue, Slots(ring, nobody, empty, empty, taken_X))
 
   def step(params, queue, slots):
@@ -157,7 +162,7 @@ def make_engine(
       queue.prompts.length_XP, group_size, slots.row_XS, slots.drawn_XS - 1
     )
     y_XSD, ring = policy.slots.decode(
-      params, queue.prompts, slots.ring, rows, slots.token_XS
+      params, queue.prompts, slots.ring, rows, slots.token_XS, cache
     )
     drawn = _draw(policy, config, params, queue, slots, y_XSD)
     log = Log(slots.row_XS, *drawn)

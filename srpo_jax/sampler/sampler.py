@@ -14,9 +14,10 @@ from jax.sharding import Mesh
 
 from srpo_jax.core import keys
 from srpo_jax.core import mesh as mesh_lib
-from srpo_jax.core.config import integer
+from srpo_jax.core.config import choice, integer
 from srpo_jax.core.records import Rollouts
 from srpo_jax.policy.policy import Policy
+from srpo_jax.policy.slot_cache import KEEP
 from srpo_jax.sampler.book import Book
 from srpo_jax.sampler.engine import Engine, make_engine
 from srpo_jax.sampler.sampling import SamplerConfig
@@ -64,17 +65,22 @@ def slot_refill(
   *,
   slots: int | None = None,
   chunk: int = 32,
+  cache: str | None = None,
 ) -> Sampler:
   """The sampler whose slots take the next sample as soon as one ends.
 
   Args:
     slots: rows decoded at a time; None for `usual_slots`.
     chunk: steps between the host's looks (our choice).
+    cache: 'float32', 'bfloat16' or 'int8', how keys and values are kept; None
+      for the dtype of activations.
   """
   if slots is not None:
     integer('SLOTS', slots, 1)
   integer('slot_refill.chunk', chunk, 1)
-  engine = make_engine(policy, config, group_size, mesh, chunk)
+  choice('CACHE_DTYPE', cache, (None, *KEEP))
+  cache = cache or policy.config.compute_dtype
+  engine = make_engine(policy, config, group_size, mesh, chunk, cache)
   shards = mesh_lib.batch_shards(mesh)
 
   @jax.jit

@@ -204,3 +204,23 @@ def test_the_simple_sampler_takes_limits_and_is_watched_too():
   assert (width, length) == (P * G, T)
   assert used == got.mask_BT.sum()
   assert steps == whole.mask_BT.sum(axis=1).max() == none[0].steps
+
+
+@pytest.mark.parametrize(
+  ('dtype', 'share', 'apart'), [('bfloat16', 0.8, 0.2), ('int8', 0.8, 0.2)]
+)
+def test_smaller_caches_draw_about_the_same(dtype, share, apart):
+  params, simple, engine = samplers(cache=dtype, **FEW)
+  wanted = joined(stream(simple, params))
+  got = joined(stream(engine, params))
+  same = (got.tokens_BT == wanted.tokens_BT) & got.mask_BT & wanted.mask_BT
+  # Up to the first token that differs, a response is the same.
+  first_BT = np.logical_and.accumulate(same, axis=1)
+  assert first_BT.sum() > share * wanted.mask_BT.sum()
+  gap = np.abs(got.logprob_BT - wanted.logprob_BT)[first_BT]
+  assert 0 < gap.max() < apart
+
+
+def test_an_unknown_cache_is_refused():
+  with pytest.raises(config.ConfigError, match="CACHE_DTYPE = 'int4'"):
+    samplers(cache='int4')
