@@ -191,9 +191,8 @@ def step(run: Run, snapshot: Snapshot, order: np.ndarray) -> Snapshot:
 
   updating = time.monotonic()
   batch = to_batch(run, asked.groups, advantage_PG)
-  with profiling.part('update'):
-    state, learned = update(run, snapshot.state, batch)
-  update_s = time.monotonic() - updating
+  # The device goes on with it while the host writes.
+  state, metrics = update(run, snapshot.state, batch)
 
   scored = [logbook.Scored(asked.groups, reward_PG, advantage_PG)]
   for groups in asked.replaced:
@@ -211,6 +210,11 @@ def step(run: Run, snapshot: Snapshot, order: np.ndarray) -> Snapshot:
     new = dataclasses.replace(new, kept=keep(run, new))
   before, new = new, advance(run, new, asked.taken, ends_epoch)
   logbook.write_tables(run, before, new, rows)
+
+  with profiling.part('waiting for the update'):
+    metrics = jax.device_get(metrics)
+  update_s = time.monotonic() - updating
+  learned = {name: float(value) for name, value in metrics.items()}
   tokens = {'tokens/train': np.count_nonzero(batch.segment_BT)}
   numbers = {**numbers, **learned, **tokens}
   step_s = time.monotonic() - start
@@ -266,14 +270,14 @@ def record(run: Run, snapshot: Snapshot) -> Snapshot:
 
 
 def update(run: Run, state, batch):
-  """UPDATES_PER_ROLLOUT updates on one batch; metrics of the last."""
+  """UPDATES_PER_ROLLOUT updates on one batch; the last one's metrics to be."""
   settings, functions = run.settings, run.parts.update
   batch = mesh_lib.put_batch(run.parts.mesh, batch)
   if settings.updates_per_rollout > 1:
     batch = functions.score(state.params, batch)
   for _ in range(settings.updates_per_rollout):
     state, metrics = functions.apply(state, batch)
-  return state, {k: float(v) for k, v in jax.device_get(metrics).items()}
+  return state, metrics
 
 
 def export_policy(run: Run, snapshot: Snapshot) -> None:
