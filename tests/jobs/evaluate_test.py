@@ -207,7 +207,7 @@ def refuse(tmp_path, capsys, monkeypatch):
   def no_work(*_, **__):
     raise AssertionError('something was started before the refusal')
 
-  monkeypatch.setattr(eval_parts, 'make_policy', no_work)
+  monkeypatch.setattr(eval_parts, 'make_bench', no_work)
   monkeypatch.setattr(scoring, 'launch_service', no_work)
 
   def run(*overrides: str, files=()) -> str:
