@@ -215,7 +215,7 @@ def step(run: Run, snapshot: Snapshot, order: np.ndarray) -> Snapshot:
     metrics = jax.device_get(metrics)
   update_s = time.monotonic() - updating
   learned = {name: float(value) for name, value in metrics.items()}
-  tokens = {'tokens/train': np.count_nonzero(batch.segment_BT)}
+  tokens = {'tokens/train': int(np.count_nonzero(batch.segment_BT))}
   numbers = {**numbers, **learned, **tokens}
   step_s = time.monotonic() - start
   times = logbook.times(numbers, asked.groups.played, update_s, step_s)
