@@ -146,7 +146,7 @@ def decode_bytes(
   as the longest of them lasts; a response's own by itself.
   """
   weights = products(c, 1, 1)
-  read = sum(p.K * p.N * p.times for p in weights) * steps
+  read = sum(p.K * p.N * p.times for p in weights) * float(steps)
   of_token = 2 * c.n_layers * c.n_kv_heads * c.head_dim
   fed_PG = length_PG - 1
   own = np.sum(fed_PG * (fed_PG + 1) / 2)
