@@ -71,7 +71,8 @@ METRICS: dict[str, str] = {
   'eval/<set>/truncated': 'Share of its responses cut off at the limit.',
   'time/rollout': 'Sampling, in seconds.',
   'time/reward': 'Waiting for verdicts after sampling, in seconds.',
-  'time/update': 'Computing and applying the gradient, in seconds.',
+  'time/update': 'Computing and applying the gradient, in seconds; tables are '
+  'written meanwhile.',
   'time/eval': 'Evaluating on the held-out sets, in seconds.',
   'time/step': 'The whole step, in seconds.',
   'speed/rollout_tokens_per_s': 'tokens/rollout over time/rollout.',
