@@ -145,6 +145,20 @@ def make_start(settings, policy, mesh, optimizer) -> Start:
   return Start(like, fresh, carried)
 
 
+def make_samplers(settings, policy, tokenizer, mesh) -> tuple[Sampler, Sampler]:
+  """Of training and of evaluations; nothing is compiled yet."""
+  sampling = SamplerConfig(
+    max_new_tokens=settings.max_new_tokens,
+    end_ids=tokenizer.end_ids,
+    pad_id=tokenizer.pad_id,
+    temperature=settings.temperature,
+    top_k=settings.top_k,
+    top_p=settings.top_p,
+  )
+  sizes = settings.group_size, settings.eval_samples
+  return tuple(settings.sampler(policy, sampling, G, mesh) for G in sizes)
+
+
 def build(
   settings: Settings, workdir: Path, stack: contextlib.ExitStack
 ) -> tuple[Parts, Start]:
@@ -167,22 +181,15 @@ def build(
     export_dtype(source.identity, settings.export_dtype)
   jax.config.update('jax_default_matmul_precision', settings.matmul_precision)
   mesh = make_device_mesh(settings)
+  policy = make_policy(decoder, mesh, remat=settings.remat)
+  sampler, eval_sampler = make_samplers(settings, policy, tokenizer, mesh)
   # All that can be refused has been; from here on the workdir is written to.
   # The service starts in its own process while this one compiles.
   scorer = make_scorer(
     settings, data.has_code, tokenizer, template, workdir, stack
   )
-  policy = make_policy(decoder, mesh, remat=settings.remat)
   optimizer, shape = settings.optimizer(), packed_shape(settings, mesh)
   initial.save_identity(workdir, source, decoder, tokenizer)
-  sampling = SamplerConfig(
-    max_new_tokens=settings.max_new_tokens,
-    end_ids=tokenizer.end_ids,
-    pad_id=tokenizer.pad_id,
-    temperature=settings.temperature,
-    top_k=settings.top_k,
-    top_p=settings.top_p,
-  )
   update = make_update(
     policy,
     optimizer,
@@ -193,15 +200,14 @@ def build(
     old=as_stored if settings.updates_per_rollout > 1 else its_own,
     importance=settings.importance,
   )
-  make_sampler = lambda G: settings.sampler(policy, sampling, G, mesh)
   parts = Parts(
     data=data,
     tokenizer=tokenizer,
     template=template,
     mesh=mesh,
     policy=policy,
-    sampler=make_sampler(settings.group_size),
-    eval_sampler=make_sampler(settings.eval_samples),
+    sampler=sampler,
+    eval_sampler=eval_sampler,
     packing=shape,
     update=update,
     fresh_optimizer=make_fresh_optimizer(policy, optimizer, mesh),

@@ -13,6 +13,8 @@ hidden state, so that each slot-step feeds a token that somebody wants.
 Axes: X shards of the batch, S slots of a shard, R rows (samples) of a shard.
 """
 
+import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import flax.struct
@@ -94,10 +96,10 @@ class Engine(NamedTuple):
     fit: (queue, slots, slots a shard, columns) -> the live ones, there.
   """
 
-  begin: object
-  start: object
-  chunk: object
-  fit: object
+  begin: Callable
+  start: Callable
+  chunk: Callable
+  fit: Callable
 
 
 class Seen(NamedTuple):
@@ -118,110 +120,142 @@ class Seen(NamedTuple):
   used: jax.Array
 
 
-def make_engine(
-  policy: Policy,
-  config: SamplerConfig,
-  group_size: int,
-  mesh: Mesh,
-  steps: int,
-  cache: str,
-) -> Engine:
-  """The engine's functions; `steps` of a chunk, dtype of the cache."""
-  X, whole = mesh_lib.batch_shards(mesh), mesh_lib.replicated(mesh)
-  cut = lambda x: x.reshape(X, -1)
+class Plan(NamedTuple):
+  """What is known when the functions are compiled.
 
-  @jax.jit
-  def begin(params, tokens_PL, mask_PL, key_PG, limit_PG):
-    params = policy.for_decode(params)
-    y_PD, prefix = policy.prefill(params, tokens_PL, mask_PL)
-    drawn = _first_tokens(policy, config, params, y_PD, key_PG)
-    token, logprob, raw = (cut(x) for x in drawn)
-    limit = cut(limit_PG)
-    over = _is_end(config, token) | (limit <= 1)
-    queue = Queue(
-      prompts=policy.slots.prompts(prefix, cache),
-      key_XR=cut(key_PG),
-      limit_XR=limit,
-      first_XR=token,
-      order_XR=jnp.argsort(over, axis=1, stable=True),
-      waiting_X=jnp.sum(~over, axis=1),
-    )
-    row = jnp.broadcast_to(jnp.arange(token.shape[1]), token.shape)
-    log = Log(*(x[None] for x in (row, token, logprob, raw)))
-    return params, queue, jax.lax.with_sharding_constraint(log, whole)
+  Attributes:
+    policy, config: what draws, and how.
+    group_size: G.
+    mesh: of the devices.
+    steps: of a chunk.
+    cache: name of slot_cache.KEEP.
+  """
 
-  def start(queue, width, length):
-    nobody = jnp.full((X, width), queue.first_XR.shape[1])
-    empty = jnp.zeros((X, width), jnp.int32)
-    taken_X = jnp.zeros(X, jnp.int32)
-    ring = policy.slots.empty(width, length, cache)
-    return _refilled(queue, Slots(ring, nobody, empty, empty, taken_X))
+  policy: Policy
+  config: SamplerConfig
+  group_size: int
+  mesh: Mesh
+  steps: int
+  cache: str
 
-  def step(params, queue, slots):
-    rows = make_rows(
-      queue.prompts.length_XP, group_size, slots.row_XS, slots.drawn_XS - 1
-    )
-    y_XSD, ring = policy.slots.decode(
-      params, queue.prompts, slots.ring, rows, slots.token_XS, cache
-    )
-    drawn = _draw(policy, config, params, queue, slots, y_XSD)
-    log = Log(slots.row_XS, *drawn)
-    slots = slots.replace(
-      ring=ring, token_XS=log.token, drawn_XS=slots.drawn_XS + 1
-    )
-    over = _is_end(config, log.token)
-    over |= slots.drawn_XS >= take_slots(queue.limit_XR, slots.row_XS)
-    R = queue.first_XR.shape[1]
-    row_XS = jnp.where(over, R, slots.row_XS)
-    return _refilled(queue, slots.replace(row_XS=row_XS)), log
+  @property
+  def shards(self) -> int:
+    """X."""
+    return mesh_lib.batch_shards(self.mesh)
 
-  def chunk(params, queue, slots, narrow):
-    (_, S), R = slots.row_XS.shape, queue.first_XR.shape[1]
-    nothing = jnp.zeros((steps, X, S), jnp.float32)
-    rows = jnp.full((steps, X, S), R)
-    log = Log(rows, jnp.zeros_like(rows), nothing, nothing)
 
-    def goes_on(carry):
-      i, slots, _ = carry
-      waits = jnp.any(slots.taken_X < queue.waiting_X)
-      return (i < steps) & (waits | (_live(R, slots).max() > narrow))
-
-    def body(carry):
-      i, slots, log = carry
-      slots, line = step(params, queue, slots)
-      log = jax.tree.map(lambda all, one: all.at[i].set(one), log, line)
-      return i + 1, slots, log
-
-    done, slots, log = jax.lax.while_loop(goes_on, body, (0, slots, log))
-    live_XS = slots.row_XS < R
-    seen = Seen(
-      live=_live(R, slots).max(),
-      drawn=jnp.max(jnp.where(live_XS, slots.drawn_XS, 0)),
-      waiting=jnp.max(queue.waiting_X - slots.taken_X),
-      steps=done,
-      used=jnp.sum(log.row < R),
-    )
-    constrain = jax.lax.with_sharding_constraint
-    return slots, constrain(log, whole), constrain(seen, whole)
-
-  def fit(queue, slots, width, length):
-    R = queue.first_XR.shape[1]
-    live_first = jnp.argsort(slots.row_XS >= R, axis=1, stable=True)
-    slot_XS = live_first[:, :width]
-    keep = lambda x: take_slots(x, slot_XS)
-    return Slots(
-      ring=resized(slots.ring, slot_XS, length),
-      row_XS=keep(slots.row_XS),
-      drawn_XS=keep(slots.drawn_XS),
-      token_XS=keep(slots.token_XS),
-      taken_X=slots.taken_X,
-    )
-
+def make_engine(plan: Plan) -> Engine:
+  """The engine's functions; each pair of sizes is compiled once."""
+  of = lambda f: functools.partial(f, plan)
   return Engine(
-    begin=begin,
-    start=jax.jit(start, static_argnums=(1, 2)),
-    chunk=jax.jit(chunk, donate_argnums=2),
-    fit=jax.jit(fit, static_argnums=(2, 3)),
+    begin=jax.jit(of(_begin)),
+    start=jax.jit(of(_start), static_argnums=(1, 2)),
+    chunk=jax.jit(of(_chunk), donate_argnums=2),
+    fit=jax.jit(_fit, static_argnums=(2, 3)),
+  )
+
+
+def _everywhere(plan: Plan, tree):
+  """Whole on every device, so that every host reads the same."""
+  whole = mesh_lib.replicated(plan.mesh)
+  return jax.lax.with_sharding_constraint(tree, whole)
+
+
+def _begin(plan, params, tokens_PL, mask_PL, key_PG, limit_PG):
+  policy, config = plan.policy, plan.config
+  cut = lambda x: x.reshape(plan.shards, -1)
+  params = policy.for_decode(params)
+  y_PD, prefix = policy.prefill(params, tokens_PL, mask_PL)
+  drawn = _first_tokens(policy, config, params, y_PD, key_PG)
+  token, logprob, raw = (cut(x) for x in drawn)
+  limit = cut(limit_PG)
+  over = _is_end(config, token) | (limit <= 1)
+  queue = Queue(
+    prompts=policy.slots.prompts(prefix, plan.cache),
+    key_XR=cut(key_PG),
+    limit_XR=limit,
+    first_XR=token,
+    order_XR=jnp.argsort(over, axis=1, stable=True),
+    waiting_X=jnp.sum(~over, axis=1),
+  )
+  row = jnp.broadcast_to(jnp.arange(token.shape[1]), token.shape)
+  log = Log(*(x[None] for x in (row, token, logprob, raw)))
+  return params, queue, _everywhere(plan, log)
+
+
+def _start(plan, queue, width, length):
+  X = plan.shards
+  nobody = jnp.full((X, width), queue.first_XR.shape[1])
+  empty = jnp.zeros((X, width), jnp.int32)
+  taken_X = jnp.zeros(X, jnp.int32)
+  ring = plan.policy.slots.empty(width, length, plan.cache)
+  return _refilled(queue, Slots(ring, nobody, empty, empty, taken_X))
+
+
+def _step(plan, params, queue, slots):
+  """A token for every slot, and what is written in the log."""
+  rows = make_rows(
+    queue.prompts.length_XP, plan.group_size, slots.row_XS, slots.drawn_XS - 1
+  )
+  y_XSD, ring = plan.policy.slots.decode(
+    params, queue.prompts, slots.ring, rows, slots.token_XS, plan.cache
+  )
+  drawn = _draw(plan, params, queue, slots, y_XSD)
+  log = Log(slots.row_XS, *drawn)
+  slots = slots.replace(
+    ring=ring, token_XS=log.token, drawn_XS=slots.drawn_XS + 1
+  )
+  over = _is_end(plan.config, log.token)
+  over |= slots.drawn_XS >= take_slots(queue.limit_XR, slots.row_XS)
+  R = queue.first_XR.shape[1]
+  row_XS = jnp.where(over, R, slots.row_XS)
+  return _refilled(queue, slots.replace(row_XS=row_XS)), log
+
+
+def _chunk(plan, params, queue, slots, narrow):
+  R, shape = queue.first_XR.shape[1], (plan.steps, *slots.row_XS.shape)
+  nothing, rows = jnp.zeros(shape, jnp.float32), jnp.full(shape, R)
+  log = Log(rows, jnp.zeros_like(rows), nothing, nothing)
+
+  def goes_on(carry):
+    i, slots, _ = carry
+    waits = jnp.any(slots.taken_X < queue.waiting_X)
+    return (i < plan.steps) & (waits | (_live(R, slots).max() > narrow))
+
+  def body(carry):
+    i, slots, log = carry
+    slots, line = _step(plan, params, queue, slots)
+    log = jax.tree.map(lambda all, one: all.at[i].set(one), log, line)
+    return i + 1, slots, log
+
+  done, slots, log = jax.lax.while_loop(goes_on, body, (0, slots, log))
+  seen = _seen(queue, slots, log, done)
+  return slots, _everywhere(plan, log), _everywhere(plan, seen)
+
+
+def _seen(queue, slots, log, done) -> Seen:
+  R = queue.first_XR.shape[1]
+  drawn_XS = jnp.where(slots.row_XS < R, slots.drawn_XS, 0)
+  return Seen(
+    live=_live(R, slots).max(),
+    drawn=jnp.max(drawn_XS),
+    waiting=jnp.max(queue.waiting_X - slots.taken_X),
+    steps=done,
+    used=jnp.sum(log.row < R),
+  )
+
+
+def _fit(queue, slots, width, length):
+  R = queue.first_XR.shape[1]
+  live_first = jnp.argsort(slots.row_XS >= R, axis=1, stable=True)
+  slot_XS = live_first[:, :width]
+  keep = lambda x: take_slots(x, slot_XS)
+  return Slots(
+    ring=resized(slots.ring, slot_XS, length),
+    row_XS=keep(slots.row_XS),
+    drawn_XS=keep(slots.drawn_XS),
+    token_XS=keep(slots.token_XS),
+    taken_X=slots.taken_X,
   )
 
 
@@ -251,13 +285,13 @@ def _first_tokens(policy, config, params, y_PD, key_PG):
   return tuple(x_GP.swapaxes(0, 1) for x_GP in drawn)
 
 
-def _draw(policy, config, params, queue, slots, y_XSD):
+def _draw(plan, params, queue, slots, y_XSD):
   """The next token of every slot."""
   X, S = slots.row_XS.shape
   key_XS = take_slots(queue.key_XR, slots.row_XS)
   uniform = jax.vmap(jax.vmap(_uniform))(key_XS, slots.drawn_XS)
-  logits = policy.logits(params, y_XSD).reshape(X * S, -1)
-  drawn = sample(logits, uniform.reshape(-1), config)
+  logits = plan.policy.logits(params, y_XSD).reshape(X * S, -1)
+  drawn = sample(logits, uniform.reshape(-1), plan.config)
   return tuple(x.reshape(X, S) for x in drawn)
 
 

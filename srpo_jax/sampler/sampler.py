@@ -19,7 +19,7 @@ from srpo_jax.core.records import Rollouts
 from srpo_jax.policy.policy import Policy
 from srpo_jax.policy.slot_cache import KEEP
 from srpo_jax.sampler.book import Book
-from srpo_jax.sampler.engine import Engine, make_engine
+from srpo_jax.sampler.engine import Engine, Plan, make_engine
 from srpo_jax.sampler.sampling import SamplerConfig
 
 # No cache is shorter: halves of the longest response down to this. Our choice.
@@ -80,7 +80,7 @@ def slot_refill(
   integer('slot_refill.chunk', chunk, 1)
   choice('CACHE_DTYPE', cache, (None, *KEEP))
   cache = cache or policy.config.compute_dtype
-  engine = make_engine(policy, config, group_size, mesh, chunk, cache)
+  engine = make_engine(Plan(policy, config, group_size, mesh, chunk, cache))
   shards = mesh_lib.batch_shards(mesh)
 
   @jax.jit
