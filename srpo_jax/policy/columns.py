@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from srpo_jax.policy import slot_attention, slots
-from srpo_jax.policy.attention import rope, softcapped
+from srpo_jax.policy.attention import rotation, softcapped, turn_by
 from srpo_jax.policy.config import DecoderConfig
 from srpo_jax.policy.kinds import kinds_of
 from srpo_jax.policy.lora import ADAPTER
@@ -75,11 +75,32 @@ def _product(parameters: Params, x: jax.Array) -> jax.Array:
   return y + parameters['bias'] if 'bias' in parameters else y
 
 
+def _rotations(frequencies, position_XS, longest: int) -> tuple:
+  """For each layer, cosine and sine [X, S, 1, H/2], read from tables.
+
+  The compiler would take the sines of a position anew for every head of every
+  layer. What it reads from a constant it cannot.
+
+  Args:
+    frequencies: of the layers, [H/2] each.
+    longest: positions that there can be.
+  """
+  looked_up = {}
+  for frequency_h in frequencies:
+    if frequency_h.tobytes() not in looked_up:
+      with jax.ensure_compile_time_eval():
+        tables = rotation(jnp.arange(longest), frequency_h)
+      take = functools.partial(jnp.take, axis=0, mode='clip')
+      found = tuple(take(x, position_XS) for x in tables)
+      looked_up[frequency_h.tobytes()] = found
+  return tuple(looked_up[frequency_h.tobytes()] for frequency_h in frequencies)
+
+
 def _norm(config, parameters, x_DS):
   return rms(config, x_DS, parameters['scale'][:, None], axis=0)
 
 
-def _attention(config, parameters, x_DS, position_XS, frequency_h, attend):
+def _attention(config, parameters, x_DS, cos_sin, attend):
   c = config
 
   def heads(name, n):
@@ -95,7 +116,7 @@ def _attention(config, parameters, x_DS, position_XS, frequency_h, attend):
     heads('k', c.n_kv_heads),
     heads('v', c.n_kv_heads),
   )
-  q, k = (rope(x, position_XS, frequency_h) for x in (q, k))
+  q, k = (turn_by(x, *cos_sin) for x in (q, k))
   out_XSNH, kept = attend(q, k, v)
   out = out_XSNH[0].transpose(1, 2, 0).reshape(-1, x_DS.shape[1])
   return _product(parameters['out'], out), kept
@@ -108,7 +129,7 @@ def _mlp(config, parameters, x_DS):
   return _product(parameters['down'], hidden)
 
 
-def _block(config, layer, kind, x_DS, position_XS, attend):
+def _block(config, layer, kind, x_DS, cos_sin, attend):
   """transformer.Block of columns."""
   norm = lambda name, x: _norm(config, layer[name], x)
   after = norm if config.post_norms else lambda name, x: x
@@ -117,8 +138,7 @@ def _block(config, layer, kind, x_DS, position_XS, attend):
     config,
     layer['attention'],
     norm('attention_norm', x_DS),
-    position_XS,
-    kind.frequency,
+    cos_sin,
     functools.partial(attend, window),
   )
   x_DS = x_DS + after('attention_post_norm', y)
@@ -143,14 +163,18 @@ def make_slot_decoder(config: DecoderConfig, mesh: Mesh) -> slots.SlotDecoder:
   kinds = kinds_of(config)
 
   def decode(params, prompts, ring, rows, token_XS, dtype):
-    def body(x_DS, layer, kind, cache):
-      attend = slot_attention.attend(mesh, config, rows, ring.age_C, *cache)
-      return _block(config, layer, kind, x_DS, rows.position_XS, attend)
+    longest = prompts.length + ring.length
+    turns = _rotations(kinds.frequency, rows.position_XS, longest)
+
+    def body(x_DS, layer, kind, own):
+      *caches, cos_sin = own
+      attend = slot_attention.attend(mesh, config, rows, ring.age_C, *caches)
+      return _block(config, layer, kind, x_DS, cos_sin, attend)
 
     x_XSD = Embed(config).apply({'params': params['embed']}, token_XS)
-    caches = UNROLLED.pair(prompts.kv, ring.kv)
+    each = tuple(zip(prompts.kv, ring.kv, turns, strict=True))
     layers = params['layers']
-    x_DS, kept = UNROLLED.blocks(body, x_XSD[0].T, layers, kinds, caches)
+    x_DS, kept = UNROLLED.blocks(body, x_XSD[0].T, layers, kinds, each)
     y_DS = _norm(config, params['final_norm'], x_DS)
     return y_DS.T[None], slots.write(ring, kept, dtype)
 

@@ -58,6 +58,11 @@ class Prompts:
   kv: Any
   length_XP: jax.Array
 
+  @property
+  def length(self) -> int:
+    """L."""
+    return jax.tree.leaves(self.kv)[0].shape[-1]
+
 
 class SlotDecoder(NamedTuple):
   """Decoding in slots.

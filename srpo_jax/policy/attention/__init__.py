@@ -4,7 +4,7 @@
 from srpo_jax.policy.attention.backend import slot_kernel, whole_sequences
 from srpo_jax.policy.attention.decoding import decode
 from srpo_jax.policy.attention.dense import MASKED, causal, softcapped
-from srpo_jax.policy.attention.rotary import rope
+from srpo_jax.policy.attention.rotary import rope, rotation, turn_by
 from srpo_jax.policy.attention.slots import Sight, decode_slots_reference
 
 __all__ = [
@@ -14,7 +14,9 @@ __all__ = [
   'decode',
   'decode_slots_reference',
   'rope',
+  'rotation',
   'slot_kernel',
   'softcapped',
+  'turn_by',
   'whole_sequences',
 ]
