@@ -330,3 +330,5 @@ def finish(workdir: Path, snapshot: Snapshot, seconds: float) -> None:
   partial.write_text(json.dumps(done, indent=2) + '\n')
   partial.replace(workdir / 'done.json')
   logbook.write_report(workdir)
+  n, compile_s = done['compiles'], done['compile_seconds']
+  print(f'{n} programs were compiled, in {compile_s} s')

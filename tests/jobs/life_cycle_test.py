@@ -144,6 +144,7 @@ def test_a_damaged_newest_checkpoint_is_skipped(whole_run, runner, tmp_path):
   assert last.returncode == 0, last.stdout + last.stderr
   said = last.stdout + last.stderr
   assert f'checkpoint {newest.name} is skipped' in said
+  assert 'programs were compiled' in said
   assert_same_run(whole_run, workdir)
 
 
