@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from srpo_jax.core import config
+from srpo_jax.core import config, host_flags, hosts
 
 USAGE = '%(prog)s --gin_file=FILE [--gin.NAME=VALUE ...] [--workdir=DIR]'
 EXAMPLE = '%(prog)s --gin_file=stage1.gin --gin.STEPS=12 --dry_run'
@@ -31,6 +31,7 @@ def parse_flags(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
   add('--gin_file', action='append', default=[], metavar='FILE', help=text)
   add('--workdir', help='where results go (default: runs/NAME of the job)')
   add('--dry_run', action='store_true', help='print the config and stop')
+  host_flags.add(parser)
   own = [arg for arg in argv if not arg.startswith('--gin.')]
   overrides = [a.removeprefix('--gin.') for a in argv if a not in own]
   return parser.parse_args(own), overrides
@@ -40,13 +41,17 @@ def main(argv: Sequence[str]) -> int:
   """Runs the job asked for; returns the exit status."""
   try:
     flags, overrides = parse_flags(argv)
+    place = host_flags.asked(flags)
     text = config.load(flags.gin_file, overrides)
     if flags.dry_run:
       print(text)
       return 0
     workdir = Path(flags.workdir or f'runs/{Path(flags.gin_file[0]).stem}')
-    config.guard_workdir(workdir, text)
+    hosts.start(*place)
+    hosts.same_everywhere('config', f'--workdir={workdir}\n{text}')
+    hosts.share_workdir(workdir, lambda: config.guard_workdir(workdir, text))
     config.run(workdir)
+    hosts.barrier('end')
   except (config.ConfigError, config.Interrupted) as error:
     print(error.line, file=sys.stderr)
     return error.status
