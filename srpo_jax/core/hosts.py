@@ -11,6 +11,7 @@ all of them are trivial, and nothing of jax is imported.
 
 import hashlib
 import importlib.metadata
+import itertools
 import os
 import pickle
 import sys
@@ -21,7 +22,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from srpo_jax.core.config import ConfigError, Interrupted
+from srpo_jax.core.config import ConfigError, Interrupted, guard_workdir
 from srpo_jax.core.gin_text import Stop
 
 T = TypeVar('T')
@@ -191,26 +192,25 @@ def same_everywhere(what: str, value: bytes | str) -> None:
   if len(set(digests)) == 1:
     return
   other = next(i for i, d in enumerate(digests) if d != digests[0])
-  here, there = (gather(data)[i].splitlines() for i in (0, other))
-  differ = [
-    pair
-    for pair in zip(_long(here, there), _long(there, here), strict=True)
-    if pair[0] != pair[1]
-  ]
-  ours, theirs = (line.decode(errors='replace')[:120] for line in differ[0])
+  given = gather(data)
+  pairs = itertools.zip_longest(
+    given[0].splitlines(), given[other].splitlines(), fillvalue=b'(nothing)'
+  )
+  ours, theirs = next(pair for pair in pairs if pair[0] != pair[1])
+  say = lambda line: line.decode(errors='replace')[:120]
   raise ConfigError(
-    f'{what} differs between hosts: {ours or "(nothing)"} on host 0, '
-    f'{theirs or "(nothing)"} on host {other}; start all with the same'
+    f'{what} differs between hosts: {say(ours)} on host 0, {say(theirs)} on '
+    f'host {other}; start all with the same'
   )
 
 
-def share_workdir(workdir: Path, guard: Callable[[], None]) -> None:
+def share_workdir(workdir: Path, text: str) -> None:
   """Has the first host guard the workdir, which all of them must see.
 
   Raises:
-    ConfigError: the guard's, or a folder that is each host's own.
+    ConfigError: guard_workdir's, or a folder that is each host's own.
   """
-  together(guard if is_first() else lambda: None)
+  together(lambda: is_first() and guard_workdir(workdir, text))
   seen = together((Path(workdir) / 'config.gin').exists)
   if any_host(not seen):
     raise ConfigError(
@@ -247,11 +247,6 @@ def _padded(data: bytes, size: int) -> np.ndarray:
   line = np.zeros(1 << (max(size, SHORTEST) - 1).bit_length(), np.uint8)
   line[: len(data)] = np.frombuffer(data, np.uint8)
   return line
-
-
-def _long(lines: list[bytes], other: list[bytes]) -> list[bytes]:
-  """As many lines as the longer of the two has."""
-  return lines + [b''] * (len(other) - len(lines))
 
 
 def _said(error: Exception | None) -> tuple[type[Exception], str] | None:

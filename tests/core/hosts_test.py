@@ -35,7 +35,6 @@ def on_second(error):
 def toy(workdir, *, steps=gin.REQUIRED):
   i = hosts.index()
   own = pathlib.Path(f'{workdir}-of-{i}')
-  guard = lambda: config.guard_workdir(own, 'STEPS = 1')
   hosts.barrier('here')
   told = {
     'place': [i, hosts.count(), hosts.is_first()],
@@ -49,7 +48,7 @@ def toy(workdir, *, steps=gin.REQUIRED):
     'same': refused(hosts.same_everywhere, 'text', 'one'),
     'differs': refused(hosts.same_everywhere, 'text', f'one\\ntwo {i}'),
     'shorter': refused(hosts.same_everywhere, 'text', 'one' + '\\ntwo' * i),
-    'unshared': refused(hosts.share_workdir, own, guard),
+    'unshared': refused(hosts.share_workdir, own, 'STEPS = 1'),
     'several': refused(hosts.refuse_several, 'toy.gin'),
   }
   (workdir / f'{i}.json').write_text(json.dumps(told))
@@ -180,11 +179,11 @@ def test_one_host_is_trivial(tmp_path):
   assert (hosts.index(), hosts.count(), hosts.is_first()) == (0, 1, True)
   assert hosts.gather(3) == [3]
   assert hosts.from_first('x') == 'x'
-  assert hosts.any_host(True) and not hosts.any_host(False)
+  assert hosts.any_host(True)
+  assert not hosts.any_host(False)
   hosts.barrier('alone')
   hosts.same_everywhere('text', 'x')
   hosts.refuse_several('bench.gin')
   with pytest.raises(config.ConfigError, match='no'):
     hosts.together(lambda: (_ for _ in ()).throw(config.ConfigError('no')))
-  guard = lambda: config.guard_workdir(tmp_path / 'w', 'STEPS = 1')
-  hosts.share_workdir(tmp_path / 'w', guard)
+  hosts.share_workdir(tmp_path / 'w', 'STEPS = 1')
