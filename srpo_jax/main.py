@@ -11,10 +11,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from srpo_jax.core import config
+from srpo_jax.core import config, host_flags, hosts
 
 USAGE = '%(prog)s --gin_file=FILE [--gin.NAME=VALUE ...] [--workdir=DIR]'
-EXAMPLE = '%(prog)s --gin_file=stage1.gin --gin.STEPS=12 --dry_run'
+EXAMPLE = 'Example: %(prog)s --gin_file=stage1.gin --gin.STEPS=12 --dry_run'
 
 
 class _Parser(argparse.ArgumentParser):
@@ -24,13 +24,13 @@ class _Parser(argparse.ArgumentParser):
 
 def parse_flags(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
   """The flags, and what stands in `--gin.NAME=VALUE` as `NAME=VALUE`."""
-  name = 'python -m srpo_jax.main'
-  parser = _Parser(name, USAGE, __doc__, f'Example: {EXAMPLE}')
+  parser = _Parser('python -m srpo_jax.main', USAGE, __doc__, EXAMPLE)
   add = parser.add_argument
-  text = 'a job, found in gin/; repeat it to add models, prompts, a mesh'
-  add('--gin_file', action='append', default=[], metavar='FILE', help=text)
+  job = 'a job, found in gin/; repeat it to add models, prompts, a mesh'
+  add('--gin_file', action='append', default=[], metavar='FILE', help=job)
   add('--workdir', help='where results go (default: runs/NAME of the job)')
   add('--dry_run', action='store_true', help='print the config and stop')
+  host_flags.add(parser)
   own = [arg for arg in argv if not arg.startswith('--gin.')]
   overrides = [a.removeprefix('--gin.') for a in argv if a not in own]
   return parser.parse_args(own), overrides
@@ -45,8 +45,11 @@ def main(argv: Sequence[str]) -> int:
       print(text)
       return 0
     workdir = Path(flags.workdir or f'runs/{Path(flags.gin_file[0]).stem}')
-    config.guard_workdir(workdir, text)
+    hosts.start(*host_flags.asked(flags))
+    hosts.same_everywhere('config', f'--workdir={workdir}\n{text}')
+    hosts.share_workdir(workdir, text)
     config.run(workdir)
+    hosts.barrier('end')
   except (config.ConfigError, config.Interrupted) as error:
     print(error.line, file=sys.stderr)
     return error.status
