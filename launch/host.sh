@@ -103,14 +103,16 @@ close_hold() { # index
   unset "holds[$1]"
 }
 
-# Closes every hold, which ends the services; nobody asks them any more.
+# Nobody asks the services any more: a second or so is enough, except for one
+# that is still starting.
 end_services() {
-  local i pid
+  local i pid end=$((SECONDS + 5))
   for i in "${!services[@]}"; do
     close_hold "$i"
+    kill -TERM "${services[i]}" 2> /dev/null || true
   done
   for pid in "${services[@]}"; do
-    end_by "$pid" $((SECONDS + 10))
+    end_by "$pid" "$end"
   done
 }
 
