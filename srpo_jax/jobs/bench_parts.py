@@ -12,14 +12,13 @@ import numpy as np
 from jax.sharding import Mesh
 
 from srpo_jax.core import config, keys
-from srpo_jax.core import mesh as mesh_lib
 from srpo_jax.core.records import Prompt
 from srpo_jax.data import prompts as prompts_lib
 from srpo_jax.data import template as template_lib
 from srpo_jax.data.tokenizer import with_ends
 from srpo_jax.jobs import initial
 from srpo_jax.jobs.bench_settings import Benchmark
-from srpo_jax.jobs.parts import device_mesh, packed_shape
+from srpo_jax.jobs.parts import check_divides, device_mesh, packed_shape
 from srpo_jax.jobs.scoring import make_scorer
 from srpo_jax.policy.config import DecoderConfig
 from srpo_jax.policy.policy import Policy, make_policy, param_shapes
@@ -172,14 +171,7 @@ def _parts(settings, name, decoder, asked, pad_id, scorer) -> BenchParts:
   """What is the same for every model; nothing is compiled yet."""
   jax.config.update('jax_default_matmul_precision', settings.matmul_precision)
   mesh = device_mesh(settings.mesh)
-  shards = mesh_lib.batch_shards(mesh)
-  config.check(
-    settings.prompts_per_step % shards == 0,
-    'PROMPTS_PER_STEP',
-    settings.prompts_per_step,
-    f'divide over data * fsdp = {shards} shards of MESH {settings.mesh}',
-    f'try --gin.PROMPTS_PER_STEP={shards}',
-  )
+  check_divides(settings, 'MESH', mesh)
   policy = make_policy(decoder, mesh, remat=settings.remat)
   shape = packed_shape(settings, mesh)
   sampling = SamplerConfig(

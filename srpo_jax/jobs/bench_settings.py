@@ -46,7 +46,8 @@ class Benchmark:
     matmul_precision: of products of float32 matrices on TPU and GPU.
     peak: operations a second that the device's maker states, for MFU; None
       where nobody does.
-    mesh: devices over (data, fsdp, tensor); -1 for those that are left.
+    mesh: devices over (data, fsdp, tensor[, sequence]); -1 for those that are
+      left.
   """
 
   seed: int
@@ -78,7 +79,7 @@ class Benchmark:
   compute_dtype: str
   matmul_precision: str
   peak: float | None
-  mesh: tuple[int, int, int]
+  mesh: tuple[int, ...]
 
   def __post_init__(self):
     config.integer('SEED', self.seed, 0, 2**32 - 1)

@@ -161,7 +161,7 @@ def write_begun(workdir: Path, now: dict) -> None:
 
 def problems_at_once(asked: EvalSet, rows: int, mesh: Mesh) -> int:
   """Problems in a batch: as many as `rows` holds, a multiple of the shards."""
-  shards = mesh_lib.batch_shards(mesh)
+  shards = mesh_lib.decode_shards(mesh)
   config.check(
     rows >= asked.samples * shards,
     'EVAL_ROWS',
@@ -280,5 +280,5 @@ def make_bench(
 
 def _ceil(n: int, mesh: Mesh) -> int:
   """The next multiple of the shards: no batch is larger than the set."""
-  shards = mesh_lib.batch_shards(mesh)
+  shards = mesh_lib.decode_shards(mesh)
   return -(-n // shards) * shards

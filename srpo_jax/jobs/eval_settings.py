@@ -117,7 +117,8 @@ class Evaluation:
     code_limits: what each program may use, as in docs/reward.md.
     compute_dtype: 'float32' or 'bfloat16', of activations.
     matmul_precision: of products of float32 matrices on TPU and GPU.
-    mesh: devices over (data, fsdp, tensor); -1 for those that are left.
+    mesh: devices over (data, fsdp, tensor[, sequence]); -1 for those that are
+      left.
   """
 
   seed: int
@@ -136,7 +137,7 @@ class Evaluation:
   code_limits: dict
   compute_dtype: str
   matmul_precision: str
-  mesh: tuple[int, int, int]
+  mesh: tuple[int, ...]
 
   def __post_init__(self):
     config.integer('SEED', self.seed, 0, 2**32 - 1)

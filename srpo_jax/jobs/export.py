@@ -32,7 +32,7 @@ def export(
   *,
   init_from: str | None = gin.REQUIRED,
   dtype: str | None = gin.REQUIRED,
-  mesh: tuple[int, int, int] = gin.REQUIRED,
+  mesh: tuple[int, ...] = gin.REQUIRED,
 ) -> None:
   """Writes WORKDIR/hugging_face.
 

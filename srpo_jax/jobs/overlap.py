@@ -63,12 +63,12 @@ def one_step_off(settings) -> Callable:
   one update older than the one that learns from them.
   """
   mesh = settings.rollout_mesh
-  ok = isinstance(mesh, tuple | list) and len(mesh) == 3
+  ok = isinstance(mesh, tuple | list) and len(mesh) in (3, 4)
   config.check(
     ok and all(isinstance(n, int) and n > 0 for n in mesh),
     'ROLLOUT_MESH',
     mesh,
-    'be three counts (data, fsdp, tensor) of devices that draw',
+    'be three counts (data, fsdp, tensor) of devices that draw, or four',
     "try --gin.ROLLOUT_MESH='(4, 1, 1)'",
   )
   config.check(

@@ -65,7 +65,7 @@ class Parts(NamedTuple):
   scorer: Scorer
 
 
-def device_mesh(shape: tuple[int, int, int], devices=None) -> Mesh:
+def device_mesh(shape: tuple[int, ...], devices=None) -> Mesh:
   """The mesh over these devices (None: all of them), if it fits them."""
   n = jax.device_count() if devices is None else len(devices)
   try:
@@ -104,12 +104,13 @@ def make_device_meshes(settings: Settings) -> tuple[Mesh, Mesh | None]:
 
 def check_divides(settings: Settings, macro: str, mesh: Mesh) -> None:
   """Refuses a step that does not divide over the shards of a mesh."""
-  shards, shape = mesh_lib.batch_shards(mesh), getattr(settings, macro.lower())
+  shards, shape = mesh_lib.decode_shards(mesh), getattr(settings, macro.lower())
+  axes = 'data * fsdp' + ' * sequence' * (len(shape) > 3)
   config.check(
     settings.prompts_per_step % shards == 0,
     'PROMPTS_PER_STEP',
     settings.prompts_per_step,
-    f'divide over data * fsdp = {shards} shards of {macro} {shape}',
+    f'divide over {axes} = {shards} shards of {macro} {shape}',
     f'try --gin.PROMPTS_PER_STEP={shards}',
   )
 
@@ -132,7 +133,7 @@ def eval_prompts(settings: Settings, mesh: Mesh) -> int:
 
   About as many rows as a training step, so that it needs no more memory.
   """
-  shards = mesh_lib.batch_shards(mesh)
+  shards = mesh_lib.decode_shards(mesh)
   rows = settings.prompts_per_step * settings.group_size
   return max(rows // settings.eval_samples // shards, 1) * shards
 

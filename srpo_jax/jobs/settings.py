@@ -79,7 +79,8 @@ class Settings:
     export: write a Hugging Face folder at the end.
     export_dtype: of its files; None for the one that the policy came in.
     profile: number of a step that is traced for Perfetto; None for none.
-    mesh: devices over (data, fsdp, tensor); -1 for those that are left.
+    mesh: devices over (data, fsdp, tensor) or (data, fsdp, tensor, sequence);
+      -1 for those that are left.
     overlap: in which order rollouts and updates are made (jobs/overlap.py).
     rollout_mesh: devices that only draw rollouts; None for those of `mesh`.
   """
@@ -129,9 +130,9 @@ class Settings:
   export: bool
   export_dtype: str | None
   profile: int | None
-  mesh: tuple[int, int, int]
+  mesh: tuple[int, ...]
   overlap: Callable
-  rollout_mesh: tuple[int, int, int] | None
+  rollout_mesh: tuple[int, ...] | None
 
   def __post_init__(self):
     _check_counts(self)
@@ -329,13 +330,14 @@ def _check_stages(s: Settings) -> None:
 
 
 def check_mesh(mesh: object) -> None:
-  """Refuses what is not three counts."""
-  ok = isinstance(mesh, tuple | list) and len(mesh) == 3
+  """Refuses what is not three or four counts."""
+  ok = isinstance(mesh, tuple | list) and len(mesh) in (3, 4)
   ok = ok and all(isinstance(n, int) and (n > 0 or n == -1) for n in mesh)
   config.check(
     ok and list(mesh).count(-1) <= 1,
     'MESH',
     mesh,
-    'be three counts (data, fsdp, tensor), at most one of them -1',
+    'be three counts (data, fsdp, tensor) or four with sequence last, at most '
+    'one of them -1',
     "try --gin.MESH='(-1, 1, 1)'",
   )

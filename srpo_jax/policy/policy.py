@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from srpo_jax.core import mesh as mesh_lib
+from srpo_jax.core.mesh import DECODE_RULES, RULES
 from srpo_jax.policy import attention, columns, lora, slot_attention, slots
 from srpo_jax.policy.config import DecoderConfig
 from srpo_jax.policy.kinds import kinds_of
@@ -148,9 +149,9 @@ def _axes(config: DecoderConfig) -> Params:
   return names
 
 
-def _embed(config, mesh, params, tokens):
+def _embed(config, mesh, params, tokens, rules):
   x = Embed(config).apply({'params': params['embed']}, tokens)
-  return mesh_lib.constrain(mesh, x, 'batch', None, None)
+  return mesh_lib.constrain(mesh, x, 'batch', 'tokens', None, rules=rules)
 
 
 def _head(params: Params) -> jax.Array:
@@ -167,9 +168,9 @@ def _logits(config, params: Params, y: jax.Array) -> jax.Array:
   return attention.softcapped(logits, config.final_softcap)
 
 
-def _apply_block(config, mesh, layer, kind, x, position, attend):
+def _apply_block(config, mesh, layer, kind, x, position, attend, rules):
   """One block; `attend` is told what this layer sees."""
-  x = mesh_lib.constrain(mesh, x, 'batch', None, None)
+  x = mesh_lib.constrain(mesh, x, 'batch', 'tokens', None, rules=rules)
   # A mask that masks nothing would still cost its time.
   window = kind.window if config.local_layers else None
   attend = functools.partial(attend, window)
@@ -189,10 +190,11 @@ def _make_forward(config, mesh, walk, remat):
     @remat
     def body(x, layer, kind, cache):
       del cache
-      return _apply_block(config, mesh, layer, kind, x, position_BT, attend)
+      args = (layer, kind, x, position_BT, attend)
+      return _apply_block(config, mesh, *args, RULES)
 
     n = config.n_layers
-    x = _embed(config, mesh, params, tokens_BT)
+    x = _embed(config, mesh, params, tokens_BT, RULES)
     layers = walk.layers(params['layers'], n)
     x, _ = walk.blocks(body, x, layers, kinds, walk.caches(None, n))
     return RMSNorm(config).apply({'params': params['final_norm']}, x)
@@ -233,11 +235,12 @@ def _make_logprobs(config, mesh, hidden):
 def _make_decoding(config, mesh, walk):
   """Prefill of prompts, then one token at a time for G samples of each."""
   kinds, own = kinds_of(config), _own(config)
-  whole = attention.whole_sequences(config, mesh)
+  whole = attention.whole_sequences(config, mesh, DECODE_RULES)
 
   def cached(x_PLKH):
     axes = ('batch', 'kv_heads', None, None)
-    return mesh_lib.constrain(mesh, x_PLKH.swapaxes(1, 2), *axes)
+    x_PKLH = x_PLKH.swapaxes(1, 2)
+    return mesh_lib.constrain(mesh, x_PKLH, *axes, rules=DECODE_RULES)
 
   def prefill(params, tokens_PL, mask_PL):
     segment_PL = mask_PL.astype(jnp.int32)
@@ -247,13 +250,14 @@ def _make_decoding(config, mesh, walk):
 
     def body(x, layer, kind, cache):
       del cache
-      return _apply_block(config, mesh, layer, kind, x, position_PL, attend)
+      args = (layer, kind, x, position_PL, attend)
+      return _apply_block(config, mesh, *args, DECODE_RULES)
 
     position_PL = jnp.arange(tokens_PL.shape[1])[None] * jnp.ones_like(
       tokens_PL
     )
     n = config.n_layers
-    x = _embed(config, mesh, params, tokens_PL)
+    x = _embed(config, mesh, params, tokens_PL, DECODE_RULES)
     x, kv = walk.blocks(body, x, params['layers'], kinds, walk.caches(None, n))
     length_P = jnp.sum(mask_PL, axis=1)
     last = (length_P - 1)[:, None, None]
@@ -273,9 +277,10 @@ def _make_decoding(config, mesh, walk):
         seen = _seen(prefix, new[0].shape[3], step, window)
         return attention.decode(q, prefix_kv, new, *seen, **own), new
 
-      return _apply_block(config, mesh, layer, kind, x, position, attend)
+      args = (layer, kind, x, position, attend)
+      return _apply_block(config, mesh, *args, DECODE_RULES)
 
-    x = _embed(config, mesh, params, token_PG)
+    x = _embed(config, mesh, params, token_PG, DECODE_RULES)
     caches = walk.pair(prefix.kv, suffix)
     x, suffix = walk.blocks(body, x, params['layers'], kinds, caches)
     return RMSNorm(config).apply({'params': params['final_norm']}, x), suffix
@@ -291,10 +296,10 @@ def _make_slot_decoder(config, mesh, walk) -> slots.SlotDecoder:
   def decode(params, prompts, ring, rows, token_XS, dtype):
     def body(x, layer, kind, cache):
       attend = slot_attention.attend(mesh, config, rows, ring.age_C, *cache)
-      position_XS = rows.position_XS
-      return _apply_block(config, mesh, layer, kind, x, position_XS, attend)
+      args = (layer, kind, x, rows.position_XS, attend)
+      return _apply_block(config, mesh, *args, DECODE_RULES)
 
-    x = _embed(config, mesh, params, token_XS)
+    x = _embed(config, mesh, params, token_XS, DECODE_RULES)
     caches = walk.pair(prompts.kv, ring.kv)
     x, kept = walk.blocks(body, x, params['layers'], kinds, caches)
     y_XSD = RMSNorm(config).apply({'params': params['final_norm']}, x)
@@ -334,5 +339,6 @@ def _append(suffix_kv, new_kv, step):
 def _empty_suffix(config, mesh, walk, P, G, S):
   shape = (P, G, config.n_kv_heads, S, config.head_dim)
   zeros = jnp.zeros(shape, config.compute_dtype)
-  zeros = mesh_lib.constrain(mesh, zeros, 'batch', None, 'kv_heads', None, None)
+  axes = ('batch', None, 'kv_heads', None, None)
+  zeros = mesh_lib.constrain(mesh, zeros, *axes, rules=DECODE_RULES)
   return walk.caches((zeros, zeros), config.n_layers)

@@ -115,7 +115,7 @@ def in_panels(k: jax.Array, E: int) -> jax.Array:
 
 def of_prefix(mesh: Mesh, prefix, dtype: str) -> Prompts:
   """Its cache [.., P, K, L, H], cut over shards, keys on their side."""
-  X, keep = mesh_lib.batch_shards(mesh), KEEP[dtype]
+  X, keep = mesh_lib.decode_shards(mesh), KEEP[dtype]
 
   def cut(x):
     at = x.ndim - 4
@@ -123,7 +123,7 @@ def of_prefix(mesh: Mesh, prefix, dtype: str) -> Prompts:
 
   def lie(x):
     names = (None,) * (x.ndim - 5) + ('batch', None, 'kv_heads', None, None)
-    return mesh_lib.constrain(mesh, x, *names)
+    return mesh_lib.constrain(mesh, x, *names, rules=mesh_lib.DECODE_RULES)
 
   def kept(pair):
     k, v = lie(cut(pair[0]).swapaxes(-1, -2)), lie(cut(pair[1]))
@@ -136,13 +136,14 @@ def empty_ring(
   config, mesh: Mesh, walk, slots: int, length: int, dtype: str
 ) -> Ring:
   """A ring of `slots` rows a shard and at least `length` columns."""
-  shape = (mesh_lib.batch_shards(mesh), slots, config.n_kv_heads)
+  shape = (mesh_lib.decode_shards(mesh), slots, config.n_kv_heads)
   axes, H = ('batch', None, 'kv_heads'), config.head_dim
   E, c = panels(mesh, length)
 
   def zeros(*last):
     x = jnp.zeros((*shape, *last))
-    return mesh_lib.constrain(mesh, x, *axes, *(None for _ in last))
+    names = (*axes, *(None for _ in last))
+    return mesh_lib.constrain(mesh, x, *names, rules=mesh_lib.DECODE_RULES)
 
   one = KEEP[dtype](zeros(E, H, c), KEYS), KEEP[dtype](zeros(E * c, H), VALUES)
   return Ring(walk.caches(one, config.n_layers), jnp.zeros((), jnp.int32))

@@ -141,7 +141,7 @@ class Plan(NamedTuple):
   @property
   def shards(self) -> int:
     """X."""
-    return mesh_lib.batch_shards(self.mesh)
+    return mesh_lib.decode_shards(self.mesh)
 
 
 def make_engine(plan: Plan) -> Engine:

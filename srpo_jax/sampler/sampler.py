@@ -81,7 +81,7 @@ def slot_refill(
   choice('CACHE_DTYPE', cache, (None, *KEEP))
   cache = cache or policy.config.compute_dtype
   engine = make_engine(Plan(policy, config, group_size, mesh, chunk, cache))
-  shards = mesh_lib.batch_shards(mesh)
+  shards = mesh_lib.decode_shards(mesh)
 
   @jax.jit
   def make_keys(key, words_P2, visit_P):
@@ -92,7 +92,7 @@ def slot_refill(
     if limit_PG is None:
       limit_PG = np.full((P, group_size), config.max_new_tokens, np.int32)
     book = Book(config, limit_PG, shards)
-    put = lambda x: mesh_lib.put_batch(mesh, x)
+    put = lambda x: mesh_lib.put_batch(mesh, x, mesh_lib.DECODE_RULES)
     begun = (put(tokens_PL), put(mask_PL), key_PG, put(limit_PG))
     width = per_shard(slots or usual_slots(mesh, P * group_size), shards)
     run = engine.begin(params, *begun)
@@ -104,7 +104,7 @@ def slot_refill(
         yield index_p, book.rollouts(index_p)
 
   def stream(params, tokens_PL, mask_PL, ids_P, visit_P, key, **more):
-    put = lambda x: mesh_lib.put_batch(mesh, x)
+    put = lambda x: mesh_lib.put_batch(mesh, x, mesh_lib.DECODE_RULES)
     key_PG = make_keys(key, put(keys.split_ids(ids_P)), put(visit_P))
     yield from groups(params, tokens_PL, mask_PL, key_PG, **more)
 

@@ -58,7 +58,7 @@ def static_batch(
   def stream(
     params, tokens_PL, mask_PL, ids_P, visit_P, key, limit_PG=None, watch=None
   ):
-    put = lambda x: mesh_lib.put_batch(mesh, x)
+    put = lambda x: mesh_lib.put_batch(mesh, x, mesh_lib.DECODE_RULES)
     key_PG = make_keys(key, put(keys.split_ids(ids_P)), put(visit_P))
     drawn = draw(params, put(tokens_PL), put(mask_PL), key_PG)
     drawn = jax.device_get(drawn)

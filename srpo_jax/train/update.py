@@ -194,7 +194,7 @@ def _cut(mesh: Mesh, batch: Batch, rows: int | None) -> Batch:
   def cut(x):
     B = rows or len(x)
     parts = x.reshape(B, len(x) // B, *x.shape[1:]).swapaxes(0, 1)
-    return mesh_lib.constrain(mesh, parts, None, 'batch', None)
+    return mesh_lib.constrain(mesh, parts, None, 'batch', 'tokens')
 
   return jax.tree.map(cut, batch)
 

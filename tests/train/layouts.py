@@ -117,7 +117,7 @@ def main() -> None:
   batch = make_batch(B=32)
   one = gradient((1, 1, 1), batch)
   found = {}
-  for shape in ((8, 1, 1), (2, 2, 2), (1, 4, 2)):
+  for shape in ((8, 1, 1), (2, 2, 2), (1, 4, 2), (1, 2, 1, 4), (2, 1, 2, 2)):
     for n in (1, 4):
       other = gradient(shape, batch, micro_rows=32 // n)
       found[f'{shape} x {n}'] = difference(one, other)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import jax
 from jax.sharding import Mesh
 
+from srpo_jax.core.mesh import RULES, Rules
 from srpo_jax.policy.attention.dense import causal
 from srpo_jax.policy.attention.over_mesh import over_mesh, slots_over_mesh
 from srpo_jax.policy.attention.tiled import TILE, tiled
@@ -19,7 +20,9 @@ from srpo_jax.policy.config import DecoderConfig
 from srpo_jax.policy.kinds import EVERYTHING
 
 
-def whole_sequences(config: DecoderConfig, mesh: Mesh) -> Callable:
+def whole_sequences(
+  config: DecoderConfig, mesh: Mesh, rules: Rules = RULES
+) -> Callable:
   """Causal attention inside segments, for a decoder on a mesh.
 
   Returns:
@@ -30,7 +33,7 @@ def whole_sequences(config: DecoderConfig, mesh: Mesh) -> Callable:
   make = WHOLE.get(mesh.devices.flat[0].platform, _on_cpu)
   is_local = {i in config.local_layers for i in range(config.n_layers)}
   attends = {
-    local: make(config, mesh, config.window if local else None)
+    local: make(config, mesh, config.window if local else None, rules)
     for local in is_local
   }
   if len(attends) == 1:
@@ -76,11 +79,11 @@ def _own(config: DecoderConfig, window: int | None) -> dict:
   }
 
 
-def _on_cpu(config, mesh, window):
+def _on_cpu(config, mesh, window, rules):
   """A row's tiles one after another; the scores of short rows whole."""
   whole = functools.partial(causal, **_own(config, window))
   in_tiles = functools.partial(tiled, **_own(config, window))
-  in_tiles = over_mesh(mesh, in_tiles)
+  in_tiles = over_mesh(mesh, in_tiles, rules)
 
   def attend(q_BTNH, k_BTKH, v_BTKH, segment_BT):
     by_length = whole if q_BTNH.shape[1] <= TILE else in_tiles
@@ -89,14 +92,15 @@ def _on_cpu(config, mesh, window):
   return attend
 
 
-def _on_tpu(config, mesh, window):
+def _on_tpu(config, mesh, window, rules):
   # Here, as below: a CPU need not wait for kernels to be imported.
   from srpo_jax.policy.attention.splash import splash
 
-  return over_mesh(mesh, functools.partial(splash, **_own(config, window)))
+  kernel = functools.partial(splash, **_own(config, window))
+  return over_mesh(mesh, kernel, rules)
 
 
-def _on_gpu(config, mesh, window):
+def _on_gpu(config, mesh, window, rules):
   """The kernel; tiles of all rows at once where it lacks what is needed."""
   from srpo_jax.policy.attention.flash import flash
 
@@ -104,7 +108,7 @@ def _on_gpu(config, mesh, window):
     kernel = functools.partial(flash, scale=config.query_scale)
   else:
     kernel = functools.partial(tiled, **_own(config, window), rows=None)
-  return over_mesh(mesh, kernel)
+  return over_mesh(mesh, kernel, rules)
 
 
 WHOLE = {'cpu': _on_cpu, 'tpu': _on_tpu, 'gpu': _on_gpu}

@@ -5,6 +5,7 @@ The compiler cuts plain jax by itself. It cannot look into a kernel, and it
 would gather the rows that a loop walks over.
 """
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -14,21 +15,22 @@ import jax.numpy as jnp
 from jax.sharding import Mesh, PartitionSpec
 
 from srpo_jax.core import mesh as mesh_lib
+from srpo_jax.core.mesh import DECODE_RULES, RULES, Rules
 
 
-def over_mesh(mesh: Mesh, attend: Callable) -> Callable:
+def over_mesh(mesh: Mesh, attend: Callable, rules: Rules = RULES) -> Callable:
   """`attend(q, k, v, segment)` of whole sequences, run by each device."""
 
   def on_mesh(q_BTNH, k_BTKH, v_BTKH, segment_BT):
-    shards = math.prod(mesh.shape[axis] for axis in mesh_lib.RULES['heads'])
+    shards = mesh_lib.shards(mesh, 'heads', rules)
     k_BTKH, v_BTKH = (
       for_shards(x, 2, q_BTNH.shape[2], shards) for x in (k_BTKH, v_BTKH)
     )
     heads = ('batch', None, 'heads', None)
     q_spec, kv_spec = (
-      mesh_lib.spec(mesh, heads, x.shape) for x in (q_BTNH, k_BTKH)
+      mesh_lib.spec(mesh, heads, x.shape, rules) for x in (q_BTNH, k_BTKH)
     )
-    rows = mesh_lib.spec(mesh, ('batch', None), segment_BT.shape)
+    rows = mesh_lib.spec(mesh, ('batch', None), segment_BT.shape, rules)
     cut = jax.shard_map(
       attend,
       mesh=mesh,
@@ -53,9 +55,10 @@ def slots_over_mesh(mesh: Mesh, attend: Callable) -> Callable:
     return attend(*jax.tree.map(lambda x: x[0], args))[None]
 
   def on_mesh(q_XSNH, fed_kv, prompt_kv, own_kv, sight):
-    chex.assert_axis_dimension(q_XSNH, 0, mesh_lib.batch_shards(mesh))
-    rows = mesh_lib.spec(mesh, ('batch',), q_XSNH.shape[:1])
-    heads = mesh_lib.spec(mesh, ('kv_heads',), fed_kv[0].shape[2:3])
+    chex.assert_axis_dimension(q_XSNH, 0, mesh_lib.decode_shards(mesh))
+    spec = functools.partial(mesh_lib.spec, mesh, rules=DECODE_RULES)
+    rows = spec(('batch',), q_XSNH.shape[:1])
+    heads = spec(('kv_heads',), fed_kv[0].shape[2:3])
     spread = PartitionSpec(*rows, None, *heads)
     cut = jax.shard_map(
       of_shard,
