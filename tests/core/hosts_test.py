@@ -23,7 +23,7 @@ from srpo_jax.core import config, hosts
 def refused(call, *args):
   try:
     call(*args)
-  except (config.ConfigError, RuntimeError) as error:
+  except Exception as error:
     return f'{type(error).__name__}: {error}'
 
 def on_second(error):
