@@ -144,7 +144,7 @@ def test_meshes_of_eight_devices():
   )
   assert done.returncode == 0, done.stderr[-2000:]
   found = json.loads(done.stdout.splitlines()[-1])
-  assert len(found['gradients']) == 11
+  assert len(found['gradients']) == 17
   for name, (loss, gradient) in found['gradients'].items():
     assert loss <= LIMIT, name
     assert gradient <= LIMIT, name
