@@ -33,7 +33,7 @@ reset_s=${RESTARTS_RESET:-3600}
 grace_s=${GRACE:-600}
 replicas=${REWARD_REPLICAS:-0}
 port=${REWARD_PORT:-8700}
-trainer='' stopping='' deadline=0
+trainer='' sleeper='' stopping=''
 services=() holds=()
 
 say() { printf 'host.sh: %s\n' "$*" >&2; }
@@ -134,13 +134,19 @@ reward_address() {
   printf '%s' "$address"
 }
 
-# Traps run as soon as the `wait` that they interrupt has returned.
+# This trap ends what the script waits for, so that it does not matter whether
+# it comes during a `wait` or just before one, which it would not interrupt.
 stop() {
   [[ -z $stopping ]] || return 0
   stopping=yes
-  deadline=$((SECONDS + grace_s))
   say "asked to stop; the trainer has $grace_s s to end"
-  [[ -z $trainer ]] || kill -TERM "$trainer" 2> /dev/null || true
+  [[ -z $sleeper ]] || kill -KILL "$sleeper" 2> /dev/null || true
+  [[ -z $trainer ]] || end_trainer
+}
+
+end_trainer() {
+  kill -TERM "$trainer" 2> /dev/null || true
+  end_by "$trainer" $((SECONDS + grace_s))
 }
 
 # Runs the trainer; its exit status is left in `status`.
@@ -148,26 +154,23 @@ run_trainer() { # its arguments
   become "$python" -m srpo_jax.main "$@" &
   trainer=$!
   # SIGTERM may have come before there was anybody to pass it to.
-  [[ -z $stopping ]] || kill -TERM "$trainer" 2> /dev/null || true
+  [[ -z $stopping ]] || end_trainer
   [[ -z ${TRAINER_PID_FILE:-} ]] || printf '%s\n' "$trainer" > "$TRAINER_PID_FILE"
+  wait "$trainer" || true
   status=0
-  [[ -n $stopping ]] || wait "$trainer" || status=$?
-  if [[ -n $stopping ]]; then
-    end_by "$trainer" "$deadline"
-    status=0
-    # Bash remembers what a child ended with.
-    wait "$trainer" || status=$?
-  fi
+  # Of the trainer, also where a signal ended the first `wait`: bash remembers
+  # what a child ended with.
+  wait "$trainer" || status=$?
   trainer=''
 }
 
 # Waits RESTART_WAIT seconds, or until asked to stop.
 rest() {
-  local pid
   sleep "$wait_s" &
-  pid=$!
-  wait "$pid" || true
-  kill "$pid" 2> /dev/null || true
+  sleeper=$!
+  [[ -z $stopping ]] || kill -KILL "$sleeper" 2> /dev/null || true
+  wait "$sleeper" || true
+  sleeper=''
 }
 
 run() { # the trainer's arguments
