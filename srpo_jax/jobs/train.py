@@ -80,8 +80,7 @@ def train(workdir: Path, *, settings: Settings = gin.REQUIRED) -> None:
     )
     if snapshot is None:
       snapshot = first_snapshot(workdir, settings, parts, start)
-    hosts.on_first(cut_back, workdir, snapshot, writer)
-    hosts.barrier('cut back')
+    hosts.together(hosts.on_first, cut_back, workdir, snapshot, writer)
     at, mixtures = snapshot.position, parts.data.mixtures
     total = logbook.total_steps(settings, mixtures, at)
     progress = Progress(total, str(workdir), first_step=at.step)

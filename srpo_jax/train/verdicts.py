@@ -157,13 +157,14 @@ class Scorer:
     host_B = self._hosts(place_B)
     own = jax.tree.map(lambda x: x[host_B == hosts.index()], rollouts)
     texts = response_texts(self._tokenizer, own)
-    places, samples = index_p[own.prompt_B].tolist(), own.sample_B.tolist()
-    asked = real_P[places].tolist()
-    rows = zip(places, samples, texts, asked, strict=True)
+    own_places = index_p[own.prompt_B]
+    asked = real_P[own_places].tolist()
+    rows = zip(own_places.tolist(), own.sample_B.tolist(), texts, strict=True)
     items = [
-      reward_item(prompts[p], text, self._template, f'{p}/{g}', limits)
-      for limits in (self._code_limits,)
-      for p, g, text, is_asked in rows
+      reward_item(
+        prompts[p], text, self._template, f'{p}/{g}', self._code_limits
+      )
+      for (p, g, text), is_asked in zip(rows, asked, strict=True)
       if is_asked
     ]
     future = self._client.submit(items) if items else _nothing()
