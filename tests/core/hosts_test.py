@@ -201,7 +201,6 @@ def test_another_config_is_refused_on_both(pair):
     (['--hosts=2', '--host=2', '--coordinator=a:1'], 'count from 0 to 1'),
     (['--hosts=2', '--host=0', '--coordinator=a'], 'is not HOST:PORT'),
     (['--hosts=2', '--host=0', '--coordinator=a:99999'], 'is not HOST:PORT'),
-    (['--hosts=auto'], 'JAX detects no TPU pod, Slurm or Kubernetes here'),
   ],
 )
 def test_flags_that_do_not_fit_are_refused(flags, why, tmp_path, capsys):
@@ -210,6 +209,22 @@ def test_flags_that_do_not_fit_are_refused(flags, why, tmp_path, capsys):
   said = capsys.readouterr().err
   assert why in said
   assert said.count('\n') == 1
+  assert not (tmp_path / 'w').exists()
+
+
+def test_auto_where_there_is_nothing_to_detect(tmp_path):
+  """In a process of its own: JAX asks that nothing was computed before."""
+  command = [sys.executable, '-m', 'srpo_jax.main', '--gin_file=stage1.gin']
+  done = subprocess.run(
+    [*command, f'--workdir={tmp_path / "w"}', '--hosts=auto'],
+    env={**os.environ, 'PYTHONPATH': str(ROOT)},
+    capture_output=True,
+    text=True,
+    check=False,
+  )
+  assert done.returncode == 2
+  (line,) = done.stderr.strip().splitlines()
+  assert 'JAX detects no TPU pod, Slurm or Kubernetes here' in line
   assert not (tmp_path / 'w').exists()
 
 

@@ -280,7 +280,7 @@ def test_what_is_wrong_is_one_line(
 
 
 def test_a_mesh_that_needs_more_rows_says_so(refuse, monkeypatch):
-  monkeypatch.setattr(eval_parts.mesh_lib, 'batch_shards', lambda _: 100)
+  monkeypatch.setattr(eval_parts.mesh_lib, 'decode_shards', lambda _: 100)
   wanted = 'EVAL_ROWS = 256, but it must hold 4 samples of a problem of'
   assert wanted in refuse()
 

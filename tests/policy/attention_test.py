@@ -213,8 +213,8 @@ def test_each_layer_has_its_window(local_layers, walk, params, monkeypatch):
     np.testing.assert_allclose(a, b, atol=1e-5 * jnp.max(jnp.abs(b)), rtol=1e-4)
 
 
-def by_masks(config, mesh):
-  del mesh
+def by_masks(config, mesh, rules=mesh_lib.RULES):
+  del mesh, rules
   own = {'scale': config.query_scale, 'softcap': config.attention_softcap}
   return lambda q, k, v, segment, window: attention.causal(
     q, k, v, segment, window=window, **own
