@@ -26,6 +26,7 @@ _WHERE: dict[str, str] = {}
 # Macros that cannot change the result, only where things are and run.
 FREE = (
   'REWARD_ADDRESS',
+  'REWARD_HOSTS',
   'REWARD_DEADLINE',
   'REWARD_WORKERS',
   'PROFILE',

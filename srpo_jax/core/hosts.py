@@ -16,6 +16,7 @@ import os
 import pickle
 import sys
 import traceback
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -93,6 +94,9 @@ def start(
   count = jax.process_count()
   _place = (jax.process_index(), count) if count > 1 else None
   sys.excepthook = _fail
+  if not is_first():
+    # They have the same to say. Errors go to standard error, on every host.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
   same_everywhere('the package', versions())
 
 
@@ -117,11 +121,12 @@ def gather(value: T) -> list[T]:
     return [value]
   from jax.experimental import multihost_utils
 
-  data = pickle.dumps(value)
+  # Packed, because texts pass through the memory of the devices.
+  data = zlib.compress(pickle.dumps(value), level=1)
   sizes = multihost_utils.process_allgather(np.int32(len(data)))
   lines = multihost_utils.process_allgather(_padded(data, int(sizes.max())))
   pairs = zip(lines, sizes.tolist(), strict=True)
-  return [pickle.loads(line[:size].tobytes()) for line, size in pairs]
+  return [pickle.loads(zlib.decompress(line[:size])) for line, size in pairs]
 
 
 def from_first(value: T) -> T:
@@ -134,6 +139,20 @@ def from_first(value: T) -> T:
   size = int(multihost_utils.broadcast_one_to_all(np.int32(len(data))))
   line = multihost_utils.broadcast_one_to_all(_padded(data, size))
   return value if is_first() else pickle.loads(line[:size].tobytes())
+
+
+def fetch(x) -> np.ndarray:
+  """An array on the host, all of it on every host wherever it lies."""
+  if isinstance(x, np.ndarray) or x.is_fully_addressable:
+    return np.asarray(x)
+  from jax.experimental import multihost_utils
+
+  return multihost_utils.process_allgather(x, tiled=True)
+
+
+def on_first(call: Callable[..., T], *args) -> T | None:
+  """call(*args) on the first host, which writes; nothing on the others."""
+  return call(*args) if is_first() else None
 
 
 def any_host(flag: bool) -> bool:
@@ -153,14 +172,21 @@ def barrier(name: str) -> None:
     multihost_utils.sync_global_devices(name)
 
 
-def together(call: Callable[..., T], *args) -> T:
+def together(
+  call: Callable[..., T], *args, passed: tuple[type[Exception], ...] = ()
+) -> T:
   """call(*args) on every host; what stops it on one stops it on all.
 
   It must not ask other hosts itself: they may have failed before they came so
   far.
 
+  Args:
+    call, args: what is done.
+    passed: exceptions of one text that are raised as they are, as Stop is.
+
   Raises:
-    Stop: what this host, or else the first that did, stopped with.
+    Stop, or one of `passed`: what this host, or else the first that did,
+      stopped with.
     RuntimeError: another host failed with something else.
   """
   error = value = None
@@ -168,7 +194,7 @@ def together(call: Callable[..., T], *args) -> T:
     value = call(*args)
   except Exception as raised:  # handed to all hosts first
     error = raised
-  said = _said(error)
+  said = _said(error, passed)
   others = gather(said) if _place else [said]
   if error is not None:
     raise error
@@ -249,12 +275,16 @@ def _padded(data: bytes, size: int) -> np.ndarray:
   return line
 
 
-def _said(error: Exception | None) -> tuple[type[Exception], str] | None:
+def _said(
+  error: Exception | None, passed: tuple[type[Exception], ...]
+) -> tuple[type[Exception], str] | None:
   """What another host can make of an exception."""
   if error is None:
     return None
   if isinstance(error, Stop):
     return type(error), error.line
+  if isinstance(error, passed):
+    return type(error), str(error)
   return RuntimeError, repr(error)
 
 

@@ -127,12 +127,19 @@ def constrain(
 
 
 def put_batch(mesh: Mesh, tree, rules: Rules = RULES):
-  """Host arrays [batch, tokens, ..] to the mesh, cut by the rules."""
+  """Host arrays [batch, tokens, ..] to the mesh, cut by the rules.
+
+  Every host gives the whole arrays, and places what its devices hold.
+  """
 
   def put(x):
     x = np.asarray(x)
     logical = ('batch', 'tokens', *(None,) * x.ndim)[: x.ndim]
-    return jax.device_put(x, sharding(mesh, logical, x.shape, rules))
+    place = sharding(mesh, logical, x.shape, rules)
+    if place.is_fully_addressable:
+      return jax.device_put(x, place)
+    # device_put would have the hosts compare their whole arrays first.
+    return jax.make_array_from_callback(x.shape, place, lambda cut: x[cut])
 
   return jax.tree.map(put, tree)
 

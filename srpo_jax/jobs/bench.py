@@ -15,7 +15,7 @@ from typing import NamedTuple
 import gin
 import jax
 
-from srpo_jax.core import compiles, config, keys
+from srpo_jax.core import compiles, config, hosts, keys
 from srpo_jax.jobs import bench_memory, bench_rates, bench_results
 from srpo_jax.jobs.bench_operations import products
 from srpo_jax.jobs.bench_parts import BenchParts, build
@@ -48,6 +48,7 @@ def bench(workdir: Path, *, settings: Benchmark = gin.REQUIRED) -> None:
   Raises:
     Interrupted: the reward service stayed silent.
   """
+  hosts.refuse_several('bench.gin')
   workdir = Path(workdir)
   if (workdir / bench_results.NAME).exists():
     print(f'{workdir}: already done')

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import gin
 
-from srpo_jax.core import config
+from srpo_jax.core import config, hosts
 from srpo_jax.data.builders import store
 from srpo_jax.data.curation import built, counts, sources
 from srpo_jax.data.curation.candidate import Candidate
@@ -34,6 +34,7 @@ def curate(workdir: Path, *, settings: Curation = gin.REQUIRED) -> None:
     ConfigError: a source or an evaluation set is missing, or is not what it
       was when this workdir began.
   """
+  hosts.refuse_several('curate.gin')
   workdir = Path(workdir)
   guard_sources(workdir, settings)
   if (workdir / DONE).exists():

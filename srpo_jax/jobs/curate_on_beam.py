@@ -17,7 +17,7 @@ import gin
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from srpo_jax.core import config
+from srpo_jax.core import config, hosts
 from srpo_jax.data.curation import beam as engine
 from srpo_jax.data.curation.shards import Shards
 from srpo_jax.data.curation.steps import name_of
@@ -63,6 +63,7 @@ def curate_on_beam(
   Raises:
     ConfigError: as of `curate`.
   """
+  hosts.refuse_several('curate.gin')
   workdir = Path(workdir)
   curate.guard_sources(workdir, settings)
   if (workdir / curate.DONE).exists():

@@ -21,7 +21,7 @@ import gin
 import jax
 import numpy as np
 
-from srpo_jax.core import compiles, config, keys
+from srpo_jax.core import compiles, config, hosts, keys
 from srpo_jax.data import prompts as prompts_lib
 from srpo_jax.jobs import eval_parts, eval_results, rollout, stopping
 from srpo_jax.jobs.eval_parts import Bench, EvalParts
@@ -39,6 +39,7 @@ def evaluate(workdir: Path, *, settings: Evaluation = gin.REQUIRED) -> None:
     Interrupted: SIGTERM, or the reward service stayed silent; every batch
       that was finished is written.
   """
+  hosts.refuse_several('evaluate.gin')
   workdir = Path(workdir)
   compiles.keep_on_disk()
   if (workdir / 'done.json').exists():

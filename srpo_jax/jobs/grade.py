@@ -20,7 +20,7 @@ from pathlib import Path, PurePath
 
 import gin
 
-from srpo_jax.core import compiles, config, keys
+from srpo_jax.core import compiles, config, hosts, keys
 from srpo_jax.core.records import Prompt
 from srpo_jax.data.builders import sets
 from srpo_jax.data.curation import built, card, difficulty
@@ -50,6 +50,7 @@ def grade(
     Interrupted: SIGTERM, or the reward service stayed silent; every batch
       that was finished is written.
   """
+  hosts.refuse_several('grade.gin')
   workdir = Path(workdir)
   compiles.keep_on_disk()
   check_names(settings)

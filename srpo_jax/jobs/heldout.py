@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from srpo_jax.core import keys
+from srpo_jax.core import hosts, keys
 from srpo_jax.data import prompts as prompts_lib
 from srpo_jax.jobs import rollout
 from srpo_jax.jobs.parts import Parts, eval_prompts
@@ -46,7 +46,7 @@ def evaluate(
   for name, prompts in parts.data.heldout.items():
     table = _sample_all(parts, settings, params, prompts, give_up)
     table = {'step': np.full(len(table['prompt']), step, np.int32), **table}
-    tables.write_evals(workdir, name, step, table)
+    hosts.on_first(tables.write_evals, workdir, name, step, table)
     metrics[f'eval/{name}/pass@1'] = pass_at_1(
       table['prompt'], table['accuracy']
     )

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from srpo_jax.core import hosts
 from srpo_jax.data.prompts import PromptSet
 from srpo_jax.jobs import rollout
 from srpo_jax.jobs.asking import Groups
@@ -82,11 +83,12 @@ def write_tables(run, before, after, rollouts: dict) -> None:
     rollouts: the table of the step.
   """
   at, ended = before.position, after.position
-  tables.write_rollouts(run.workdir, ended.step, rollouts)
+  hosts.on_first(tables.write_rollouts, run.workdir, ended.step, rollouts)
   if (ended.stage, ended.epoch) != (at.stage, at.epoch):
     rows = before.ledger.of(**at.when)
     stays_n = np.isin(rows.prompt, before.kept)
-    tables.write_ledger(run.workdir, *at.when.values(), rows, stays_n)
+    when = at.when.values()
+    hosts.on_first(tables.write_ledger, run.workdir, *when, rows, stays_n)
 
 
 def numbers(
@@ -167,6 +169,8 @@ def _of_rollouts(table: dict) -> dict[str, float]:
 
 def write_report(workdir: Path) -> None:
   """report.html, and what it says first."""
+  if not hosts.is_first():
+    return
   path = report.write_report([workdir], Path(workdir) / 'report.html')
   for score in evaluations(read.read_run(workdir, workdir.name)):
     print(report.evaluation_sentence(score))

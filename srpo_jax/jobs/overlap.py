@@ -23,7 +23,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from srpo_jax.core import config
+from srpo_jax.core import config, hosts
 from srpo_jax.data import prompts as prompts_lib
 from srpo_jax.jobs import asking, stopping
 from srpo_jax.policy.policy import Params
@@ -62,6 +62,7 @@ def one_step_off(settings) -> Callable:
   Importance weights are needed: the tokens of a step are drawn by a policy
   one update older than the one that learns from them.
   """
+  hosts.refuse_several('OVERLAP = @one_step_off')
   mesh = settings.rollout_mesh
   ok = isinstance(mesh, tuple | list) and len(mesh) in (3, 4)
   config.check(

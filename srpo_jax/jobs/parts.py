@@ -16,7 +16,7 @@ from typing import NamedTuple
 import jax
 from jax.sharding import Mesh
 
-from srpo_jax.core import config, keys
+from srpo_jax.core import config, hosts, keys
 from srpo_jax.core import mesh as mesh_lib
 from srpo_jax.data import template as template_lib
 from srpo_jax.data.template import AnyTemplate
@@ -27,6 +27,7 @@ from srpo_jax.jobs.prompt_data import Data, load_data
 from srpo_jax.jobs.scoring import make_scorer
 from srpo_jax.jobs.settings import Settings
 from srpo_jax.policy import lora
+from srpo_jax.policy.config import DecoderConfig
 from srpo_jax.policy.policy import Params, Policy, make_policy
 from srpo_jax.sampler.sampler import Sampler
 from srpo_jax.sampler.sampling import SamplerConfig
@@ -198,10 +199,18 @@ def make_sampler(settings, policy, tokenizer, mesh, group_size) -> Sampler:
   return settings.sampler(policy, sampling, group_size, mesh)
 
 
-def build(
-  settings: Settings, workdir: Path, stack: contextlib.ExitStack
-) -> tuple[Parts, Start]:
-  """All parts, and the state before the first step."""
+class _Read(NamedTuple):
+  """What is known from files alone."""
+
+  source: initial.Source
+  tokenizer: Tokenizer
+  template: AnyTemplate
+  decoder: DecoderConfig
+  data: Data
+
+
+def _read(settings: Settings, workdir: Path) -> _Read:
+  """Everything that files can show to be wrong, no device touched."""
   source = initial.begun(workdir) or initial.find(settings.init_from)
   tokenizer = initial.tokenizer(source)
   template = template_lib.make(settings.template, tokenizer)
@@ -218,6 +227,16 @@ def build(
   initial.check_weights(source, decoder)
   if settings.export:
     export_dtype(source.identity, settings.export_dtype)
+  return _Read(source, tokenizer, template, decoder, data)
+
+
+def build(
+  settings: Settings, workdir: Path, stack: contextlib.ExitStack
+) -> tuple[Parts, Start]:
+  """All parts, and the state before the first step."""
+  source, tokenizer, template, decoder, data = hosts.together(
+    _read, settings, workdir
+  )
   jax.config.update('jax_default_matmul_precision', settings.matmul_precision)
   mesh, rollout_mesh = make_device_meshes(settings)
   policy = make_policy(decoder, mesh, remat=settings.remat)
@@ -229,11 +248,12 @@ def build(
     )
   # All that can be refused has been; from here on the workdir is written to.
   # The service starts in its own process while this one compiles.
-  scorer = make_scorer(
-    settings, data.has_code, tokenizer, template, workdir, stack
+  scorer = hosts.together(
+    functools.partial(make_scorer, asking=settings.reward_hosts),
+    *(settings, data.has_code, tokenizer, template, workdir, stack),
   )
   optimizer, shape = settings.optimizer(), packed_shape(settings, mesh)
-  initial.save_identity(workdir, source, decoder, tokenizer)
+  hosts.on_first(initial.save_identity, workdir, source, decoder, tokenizer)
   update = make_update(
     policy,
     optimizer,

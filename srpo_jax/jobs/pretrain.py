@@ -17,7 +17,7 @@ import gin
 import jax
 import numpy as np
 
-from srpo_jax.core import config, keys
+from srpo_jax.core import config, hosts, keys
 from srpo_jax.core import mesh as mesh_lib
 from srpo_jax.core.masked import masked_sum
 from srpo_jax.core.records import Batch
@@ -157,6 +157,7 @@ def pretrain(
     code_share: share of the solutions that are programs.
     tokenizer_texts: solutions the tokenizer learns from.
   """
+  hosts.refuse_several('pretrain.gin')
   config.integer('STEPS', steps, 1)
   workdir, template = Path(workdir), template_lib.make(template, None)
   if (workdir / 'done.json').exists():

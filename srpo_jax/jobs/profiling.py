@@ -7,6 +7,8 @@ from pathlib import Path
 
 import jax
 
+from srpo_jax.core import hosts
+
 FOLDER = 'profile'
 
 
@@ -14,9 +16,10 @@ FOLDER = 'profile'
 def of_step(workdir: Path, wanted: int | None, step: int) -> Iterator[None]:
   """Traces what is done inside, if it is the step that is wanted.
 
-  The trace is `perfetto_trace.json.gz` in a folder below WORKDIR/profile.
+  On the first host alone. The trace is `perfetto_trace.json.gz` in a folder
+  below WORKDIR/profile.
   """
-  if step != wanted:
+  if step != wanted or not hosts.is_first():
     yield
     return
   options = {'create_perfetto_trace': True}

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol
 import jax
 import numpy as np
 
+from srpo_jax.core import hosts
 from srpo_jax.core.records import Prompt, Rollouts, Verdict
 from srpo_jax.data.template import Template
 from srpo_jax.jobs.prompt_data import Data
@@ -76,7 +77,7 @@ def play(
     key: of the purpose, stage and epoch; prompts and samples fold into it.
     give_up: called while waiting for verdicts; raises to stop waiting.
   """
-  tokens_PL, mask_PL = parts.data.encode(prompts)
+  tokens_PL, mask_PL = encode(parts.data.encode, prompts)
   ids_P = np.array([prompt.id for prompt in prompts], np.uint64)
   visit_P = np.zeros(len(prompts), np.int32)
   start = time.monotonic()
@@ -94,6 +95,20 @@ def play(
     rollout_s=sampled - start,
     reward_s=time.monotonic() - sampled,
   )
+
+
+def encode(
+  of_share: Callable, prompts: Sequence[Prompt]
+) -> tuple[np.ndarray, np.ndarray]:
+  """Tokens and mask [P, L]; each host encodes its share of the prompts."""
+  n = hosts.count()
+  shares = hosts.gather(of_share(prompts[hosts.index() :: n]))
+  tokens_PL, mask_PL = (
+    np.zeros((len(prompts), x.shape[1]), x.dtype) for x in shares[0]
+  )
+  for host, (tokens, mask) in enumerate(shares):
+    tokens_PL[host::n], mask_PL[host::n] = tokens, mask
+  return tokens_PL, mask_PL
 
 
 def merge(old: Round, new: Round, place_P: np.ndarray) -> Round:

@@ -5,7 +5,7 @@ import contextlib
 from pathlib import Path
 from typing import Protocol
 
-from srpo_jax.core import config
+from srpo_jax.core import config, hosts
 from srpo_jax.data.template import AnyTemplate
 from srpo_jax.data.tokenizer import Tokenizer
 from srpo_jax.jobs.eval_settings import Evaluation
@@ -52,6 +52,7 @@ def make_scorer(
   workdir: Path,
   stack: contextlib.ExitStack,
   batch_size: int = 64,
+  asking: str = 'each',
 ) -> Scorer:
   """A scorer at the address given, or at a service of its own.
 
@@ -59,11 +60,15 @@ def make_scorer(
     settings: of a training run or of an evaluation.
     has_code: programs will be judged, so the service must be able to.
     batch_size: items a request; fewer where their tests are large.
+    asking: which hosts ask, one of verdicts.ASKING; the others need nothing.
   """
+  limits = settings.code_limits
+  if asking == 'first' and not hosts.is_first():
+    return Scorer(None, tokenizer, template, limits, asking)
   client = make_client(settings, workdir, stack, batch_size)
   if has_code:
-    check_sandbox(client, settings.code_limits, workdir)
-  return Scorer(client, tokenizer, template, settings.code_limits)
+    check_sandbox(client, limits, workdir)
+  return Scorer(client, tokenizer, template, limits, asking)
 
 
 def make_client(
@@ -79,7 +84,7 @@ def make_client(
       launch_service(
         workers=settings.reward_workers,
         sandboxes=settings.reward_sandboxes,
-        log_path=workdir / 'reward.log',
+        log_path=workdir / log_name(),
       )
     )
     address, restart = service.address, service.restart
@@ -91,6 +96,11 @@ def make_client(
       restart=restart,
     )
   )
+
+
+def log_name() -> str:
+  """The log of a service of its own; each host's has one."""
+  return 'reward.log' if hosts.is_first() else f'reward.{hosts.index()}.log'
 
 
 def check_sandbox(client: RewardClient, limits: dict, workdir: Path) -> None:
@@ -108,7 +118,7 @@ def check_sandbox(client: RewardClient, limits: dict, workdir: Path) -> None:
     ) from error
   if result['status'] != 'correct':
     # Nothing was done in the workdir: another config may have it.
-    (workdir / 'reward.log').unlink(missing_ok=True)
+    (workdir / log_name()).unlink(missing_ok=True)
     raise config.ConfigError(
       'there are code prompts, but the reward service cannot run programs: '
       f'{result["status"]} ({result["detail"]}); mend that, or name a service '

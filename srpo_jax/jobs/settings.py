@@ -17,6 +17,7 @@ from srpo_jax.reward import endpoints, items
 from srpo_jax.srpo.advantages import RewardWeights
 from srpo_jax.srpo.stages import Plateau, Stage
 from srpo_jax.train.checkpoint import CheckpointConfig
+from srpo_jax.train.verdicts import ASKING
 
 EXPORT_DTYPES = (None, 'float32', 'bfloat16', 'float16')
 FUNCTIONS = (
@@ -47,6 +48,8 @@ class Settings:
     temperature, top_k, top_p: of the sampler; 0 and 1 cut nothing.
     reward_weights: of accuracy, format and language mixing.
     reward_address: of a running reward service; None starts one.
+    reward_hosts: which hosts ask it: 'each' about its share of the prompts, or
+      the 'first' alone.
     reward_deadline: seconds that the service may stay silent.
     reward_workers: processes of a service that is started here.
     reward_sandboxes: programs that it may run at once.
@@ -101,6 +104,7 @@ class Settings:
   top_p: float
   reward_weights: RewardWeights
   reward_address: str | None
+  reward_hosts: str
   reward_deadline: float
   reward_workers: int
   reward_sandboxes: int
@@ -230,6 +234,7 @@ def _check_sampling(s: Settings) -> None:
   config.choice('PARAM_DTYPE', s.param_dtype, dtypes)
   precisions = ('float32', 'tensorfloat32', 'bfloat16')
   config.choice('MATMUL_PRECISION', s.matmul_precision, precisions)
+  config.choice('REWARD_HOSTS', s.reward_hosts, ASKING)
   config.choice('EXPORT', s.export, (False, True))
   config.choice('EXPORT_DTYPE', s.export_dtype, EXPORT_DTYPES)
 

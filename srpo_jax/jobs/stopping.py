@@ -6,9 +6,16 @@ import signal
 import threading
 from collections.abc import Iterator
 
+from srpo_jax.core import gin_text
 
-class Stopped(Exception):
-  """Raised at a safe place after SIGTERM."""
+
+class Stopped(gin_text.Stop):
+  """Raised at a safe place after SIGTERM; on one host, then on all.
+
+  Whoever catches it makes an `Interrupted` of it.
+  """
+
+  status = 75
 
 
 class Stop:

@@ -25,7 +25,7 @@ import gin
 import jax
 import numpy as np
 
-from srpo_jax.core import compiles, config
+from srpo_jax.core import compiles, config, hosts
 from srpo_jax.core import mesh as mesh_lib
 from srpo_jax.core.records import Batch
 from srpo_jax.jobs import (
@@ -71,7 +71,7 @@ def train(workdir: Path, *, settings: Settings = gin.REQUIRED) -> None:
     stop = stack.enter_context(stopping.on_sigterm())
     parts, start = build(settings, workdir, stack)
     # At the end, because it lists what was called.
-    stack.callback(config.save_operative, workdir)
+    stack.callback(hosts.on_first, config.save_operative, workdir)
     checkpoints = Checkpoints(workdir, settings.checkpoint)
     stack.callback(checkpoints.close)
     writer = stack.enter_context(MetricsWriter(workdir))
@@ -80,7 +80,7 @@ def train(workdir: Path, *, settings: Settings = gin.REQUIRED) -> None:
     )
     if snapshot is None:
       snapshot = first_snapshot(workdir, settings, parts, start)
-    cut_back(workdir, snapshot, writer)
+    hosts.together(hosts.on_first, cut_back, workdir, snapshot, writer)
     at, mixtures = snapshot.position, parts.data.mixtures
     total = logbook.total_steps(settings, mixtures, at)
     progress = Progress(total, str(workdir), first_step=at.step)
@@ -134,7 +134,7 @@ def first_snapshot(workdir: Path, settings: Settings, parts, start) -> Snapshot:
       f'{stage.mixture}; try --gin.DROPPED_RETURN=True'
     )
   at = Position(before=int(ledger.stage.max(initial=0)))
-  write_carried(workdir, carried)
+  hosts.on_first(write_carried, workdir, carried)
   line = {'step': 0, 'stage_name': stage.name, **at.when}
   return Snapshot(start.fresh(), ledger, kept, at, pending=line)
 
@@ -270,7 +270,7 @@ def record(run: Run, snapshot: Snapshot) -> Snapshot:
   """Writes the line of the last step, after its evaluation if one is due."""
   if not snapshot.pending:
     return snapshot
-  run.stop.check()
+  hosts.together(run.stop.check)
   at, evals = snapshot.position, {}
   # At 0 a stage begins: the one before, if there was any, has just ended.
   if at.stage_step == 0 or at.step % run.settings.eval_every == 0:
@@ -286,7 +286,7 @@ def record(run: Run, snapshot: Snapshot) -> Snapshot:
     mixtures = run.parts.data.mixtures
     run.progress.expect(logbook.total_steps(run.settings, mixtures, at))
   line = {**snapshot.pending, **evals}
-  run.writer.write(line)
+  hosts.on_first(run.writer.write, line)
   run.progress.step(line)
   return dataclasses.replace(snapshot, pending={})
 
@@ -326,9 +326,14 @@ def finish(workdir: Path, snapshot: Snapshot, seconds: float) -> None:
     'compiles': compiles.count(),
     'compile_seconds': round(compiles.seconds(), 1),
   }
-  partial = workdir / 'done.json.tmp'
-  partial.write_text(json.dumps(done, indent=2) + '\n')
-  partial.replace(workdir / 'done.json')
+  hosts.on_first(write_done, workdir, done)
   logbook.write_report(workdir)
   n, compile_s = done['compiles'], done['compile_seconds']
   print(f'{n} programs were compiled, in {compile_s} s')
+
+
+def write_done(workdir: Path, done: dict) -> None:
+  """All of done.json or nothing."""
+  partial = workdir / 'done.json.tmp'
+  partial.write_text(json.dumps(done, indent=2) + '\n')
+  partial.replace(workdir / 'done.json')

@@ -49,7 +49,9 @@ def static_batch(
     def body(state):
       return _one_token(policy, config, params, prefix, key_PG, state)
 
-    return _to_rollouts(jax.lax.while_loop(unfinished, body, state), config)
+    drawn = _to_rollouts(jax.lax.while_loop(unfinished, body, state), config)
+    # Whole on every device, so that every host reads the same.
+    return jax.lax.with_sharding_constraint(drawn, mesh_lib.replicated(mesh))
 
   @jax.jit
   def make_keys(key, words_P2, visit_P):

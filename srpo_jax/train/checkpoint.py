@@ -6,6 +6,10 @@ from (`kept`), the rewards of the stage and the position. Beside it stands a
 manifest with the digest of every file, written last: a checkpoint without one
 was never finished, one whose files differ from it is damaged, and restoring
 goes to the one before.
+
+Of several hosts each writes what its devices hold, into one folder that all
+see; the first one writes the manifest and says which checkpoint is restored.
+All of them call the same methods in the same order.
 """
 
 import dataclasses
@@ -20,6 +24,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from srpo_jax.core import hosts
 from srpo_jax.core.config import ConfigError
 from srpo_jax.policy.policy import Params
 from srpo_jax.srpo.history import Ledger
@@ -60,8 +65,13 @@ class Checkpoints:
     self._failure: BaseException | None = None
 
   def save(self, snapshot: Snapshot) -> None:
-    """Starts a checkpoint; it is written while training goes on."""
+    """Starts a checkpoint; it is written while training goes on.
+
+    Raises:
+      RuntimeError: hosts do not hold the same.
+    """
     self.wait()
+    check_agreement(snapshot)
     step = snapshot.position.step
     own = {'kept': snapshot.kept, 'rewards': snapshot.rewards}
     arrays = {**own, **snapshot.ledger.columns()}
@@ -132,28 +142,35 @@ class Checkpoints:
     Raises:
       ConfigError: there are checkpoints, and none of them is sound.
     """
-    steps = sorted(self._manager.all_steps(), reverse=True)
-    faults = {}
-    for step in steps:
-      if (fault := find_fault(self._folder, step)) is None:
-        self._forget(faults, say)
-        return self._restore(step, like, drawn_with)
-      faults[step] = fault
+    # One host reads the files for all of them.
+    sound, faults = hosts.from_first(hosts.on_first(self._look))
+    if sound is not None:
+      self._forget(faults, say)
+      return self._restore(sound, like, drawn_with)
     if len(faults) > 1 or any(f != UNFINISHED for f in faults.values()):
       raise ConfigError(
-        f'{self._folder}: no checkpoint is sound (step {steps[0]}: '
-        f'{faults[steps[0]]}); copy the folder again, or start in a new '
+        f'{self._folder}: no checkpoint is sound (step {max(faults)}: '
+        f'{faults[max(faults)]}); copy the folder again, or start in a new '
         '--workdir'
       )
     # Killed while its first checkpoint was written: it starts anew.
     self._forget(faults, say)
     return None
 
+  def _look(self) -> tuple[int | None, dict[int, str]]:
+    """The newest sound step, and what is wrong with those after it."""
+    faults = {}
+    for step in sorted(self._manager.all_steps(), reverse=True):
+      if (fault := find_fault(self._folder, step)) is None:
+        return step, faults
+      faults[step] = fault
+    return None, faults
+
   def _forget(self, faults: dict[int, str], say) -> None:
     for step, fault in faults.items():
       say(f'checkpoint {step} is skipped: {fault}')
       self._manager.delete(step)
-      manifest(self._folder, step).unlink(missing_ok=True)
+      hosts.on_first(manifest(self._folder, step).unlink, True)
 
   def _restore(self, step, like, drawn_with) -> Snapshot:
     abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
@@ -181,19 +198,51 @@ class Checkpoints:
     return (self._folder / str(step) / item).is_dir()
 
   def _seal(self, step: int) -> None:
+    # Beside the training thread, so no host may be asked for anything here;
+    # Orbax's own threads meet through the coordinator.
     try:
+      # On the first host this is when all have written their parts.
       self._manager.wait_until_finished()
-      text = json.dumps(_digests(self._folder / str(step)))
-      _write_whole(manifest(self._folder, step), text)
-      self._drop_stale_manifests()
+      hosts.on_first(self._write_manifest, step)
     except BaseException as error:  # handed to the training thread by wait()
       self._failure = error
+
+  def _write_manifest(self, step: int) -> None:
+    text = json.dumps(_digests(self._folder / str(step)))
+    _write_whole(manifest(self._folder, step), text)
+    self._drop_stale_manifests()
 
   def _drop_stale_manifests(self) -> None:
     steps = set(self._manager.all_steps())
     for path in self._folder.glob('*.sha256.json'):
       if int(path.name.split('.')[0]) not in steps:
         path.unlink()
+
+
+def check_agreement(snapshot: Snapshot) -> None:
+  """Ends a run whose hosts have come apart; nothing on one host.
+
+  Raises:
+    RuntimeError: names what differs, and on which host.
+  """
+  if hosts.count() == 1:
+    return
+  held = {
+    'position': json.dumps(dataclasses.asdict(snapshot.position)).encode(),
+    'kept': snapshot.kept.tobytes(),
+    'rewards': snapshot.rewards.tobytes(),
+  }
+  for name, column in snapshot.ledger.columns().items():
+    held[f'ledger/{name}'] = column.tobytes()
+  digests = {name: hashlib.sha256(x).digest() for name, x in held.items()}
+  first, *others = hosts.gather(digests)
+  for host, other in enumerate(others, start=1):
+    odd = [name for name in first if first[name] != other[name]]
+    if odd:
+      raise RuntimeError(
+        f'after step {snapshot.position.step} host {host} has another '
+        f'{odd[0]} than host 0: no checkpoint is written'
+      )
 
 
 def split_history(

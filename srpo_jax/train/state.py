@@ -12,6 +12,7 @@ import numpy as np
 import optax
 from jax.sharding import Mesh
 
+from srpo_jax.core import hosts
 from srpo_jax.core import mesh as mesh_lib
 from srpo_jax.policy.policy import Params, Policy
 
@@ -87,7 +88,7 @@ def make_state(
     x, sharding, may_alias=isinstance(x, jax.Array)
   )
   placed = jax.tree.map(place, params, shardings.params)
-  step = jax.device_put(jnp.zeros((), jnp.int32), shardings.step)
+  step = jnp.zeros((), jnp.int32, device=shardings.step)
   start = jax.jit(optimizer.init, out_shardings=shardings.opt_state)
   return TrainState(step, placed, start(policy.split(placed)[0]))
 
@@ -130,7 +131,7 @@ def fingerprint(params: Params) -> str:
 
   Path, dtype, shape and bytes of each array; two runs that are the same have
   the same. The host holds no more of them at a time than a piece of a large
-  array, and the small ones.
+  array, and the small ones. Every host must call it; all get the same.
   """
   digest = hashlib.sha256()
   leaves = jax.tree_util.tree_leaves_with_path(params)
@@ -150,14 +151,14 @@ def _pieces(x) -> Iterator[np.ndarray]:
   A large array is never read as a whole: jax would keep that copy beside it.
   """
   if x.nbytes <= PIECE_BYTES or isinstance(x, np.ndarray):
-    yield np.asarray(x)
+    yield hosts.fetch(x)
     return
   n = x.shape[0]
   count = max(PIECE_BYTES * n // x.nbytes, 1)
   for start in range(0, n, count):
     # All pieces have one length, so that there is one program to compile.
     first = min(start, n - count)
-    yield np.asarray(_rows(x, first, count))[start - first :]
+    yield hosts.fetch(_rows(x, first, count))[start - first :]
 
 
 @functools.partial(jax.jit, static_argnums=2)

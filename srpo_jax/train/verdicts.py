@@ -2,15 +2,18 @@
 """From rollouts to verdicts: decode, ask the reward service, build Verdict.
 
 After the sampler, before history and advantages. Groups are submitted as they
-leave the sampler, so scoring overlaps with decoding.
+leave the sampler, so scoring overlaps with decoding. Every host has all the
+rollouts; each prompt is asked about by one host, and all get the verdict.
 """
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from typing import NamedTuple
 
+import jax
 import numpy as np
 
+from srpo_jax.core import hosts
 from srpo_jax.core.records import (
   NOT_JUDGED,
   STATUSES,
@@ -20,11 +23,17 @@ from srpo_jax.core.records import (
 )
 from srpo_jax.data.template import AnyTemplate
 from srpo_jax.data.tokenizer import Tokenizer
-from srpo_jax.reward.client import RewardClient
+from srpo_jax.reward.client import RewardClient, RewardUnavailable
 
 # Between two looks at whether to give up waiting, in seconds.
 POLL_S = 0.25
 
+
+# Which hosts ask: each about its share of the prompts, or the first alone.
+ASKING = ('each', 'first')
+
+# What of a result becomes a verdict.
+FIELDS = ('status', 'accuracy', 'format', 'language_mixing', 'passed_share')
 
 # What stands for the verdict of a response that nobody asked about.
 NOT_ASKED = {
@@ -70,46 +79,63 @@ def reward_item(
 
 
 class _Sent(NamedTuple):
-  """Groups whose verdicts are under way."""
+  """Groups whose verdicts are under way.
+
+  Attributes:
+    index_p: places of the groups among the prompts.
+    rollouts: all of their rows.
+    host_B: which host asks about a row.
+    texts, asked: of this host's rows; whether the service is asked.
+    future: an answer for each that is.
+  """
 
   index_p: np.ndarray
   rollouts: Rollouts
+  host_B: np.ndarray
   texts: list[str]
-  asked_B: np.ndarray
+  asked: list[bool]
   future: Future[list[dict]]
 
   def results(self) -> list[dict]:
-    """One for each row."""
+    """One for each row of this host's."""
     answered = iter(self.future.result())
-    return [next(answered) if asked else NOT_ASKED for asked in self.asked_B]
+    answers = [next(answered) if asked else NOT_ASKED for asked in self.asked]
+    return [{name: answer[name] for name in FIELDS} for answer in answers]
 
 
 class Scorer:
   """Collects a step's groups and their verdicts.
 
   Args:
-    client: asks the reward service.
+    client: asks the reward service; None on a host that does not ask.
     tokenizer, template: of the responses.
     code_limits: what each program may use; None leaves it to the service.
+    asking: one of ASKING; every host must be given the same.
   """
 
   def __init__(
     self,
-    client: RewardClient,
+    client: RewardClient | None,
     tokenizer: Tokenizer,
     template: AnyTemplate,
     code_limits: dict | None = None,
+    asking: str = 'each',
   ):
     self._client = client
     self._tokenizer = tokenizer
     self._template = template
     self._code_limits = code_limits
+    self._asking = asking
     self._pending: list[_Sent] = []
 
   def sibling(self) -> 'Scorer':
     """Another one of the same service, for rounds that run beside these."""
     return Scorer(
-      self._client, self._tokenizer, self._template, self._code_limits
+      self._client,
+      self._tokenizer,
+      self._template,
+      self._code_limits,
+      self._asking,
     )
 
   def submit(
@@ -127,20 +153,23 @@ class Scorer:
       index_p: places of these groups among the prompts.
       rollouts: of these groups.
     """
-    texts = response_texts(self._tokenizer, rollouts)
     place_B = index_p[rollouts.prompt_B]
-    asked_B = real_P[place_B]
+    host_B = self._hosts(place_B)
+    own = jax.tree.map(lambda x: x[host_B == hosts.index()], rollouts)
+    texts = response_texts(self._tokenizer, own)
+    own_places = index_p[own.prompt_B]
+    asked = real_P[own_places].tolist()
+    rows = zip(own_places.tolist(), own.sample_B.tolist(), texts, strict=True)
     items = [
       reward_item(
-        prompts[p], texts[row], self._template, f'{p}/{g}', self._code_limits
+        prompts[p], text, self._template, f'{p}/{g}', self._code_limits
       )
-      for row, (p, g) in enumerate(
-        zip(place_B.tolist(), rollouts.sample_B.tolist(), strict=True)
-      )
-      if asked_B[row]
+      for (p, g, text), is_asked in zip(rows, asked, strict=True)
+      if is_asked
     ]
-    future = self._client.submit(items)
-    self._pending.append(_Sent(index_p, rollouts, texts, asked_B, future))
+    future = self._client.submit(items) if items else _nothing()
+    sent = _Sent(index_p, rollouts, host_B, texts, asked, future)
+    self._pending.append(sent)
 
   def gather(
     self, give_up: Callable[[], None]
@@ -151,24 +180,53 @@ class Scorer:
       give_up: called a few times a second while waiting; may raise.
 
     Raises:
-      RewardUnavailable: the service did not answer by its deadline.
+      RewardUnavailable: the service did not answer by its deadline, here or
+        on another host.
     """
     pending, self._pending = self._pending, []
-    waiting = {sent.future for sent in pending}
-    while waiting:
-      give_up()
-      _, waiting = wait(waiting, timeout=POLL_S)
-    results = [r for sent in pending for r in sent.results()]
+    own = hosts.together(
+      _answers, pending, give_up, passed=(RewardUnavailable,)
+    )
+    # Each host's answers, in the order in which all of them have the rows.
+    answers = [iter(each) for each in hosts.gather(own)]
+    owners = [int(host) for sent in pending for host in sent.host_B]
+    texts, results = zip(*(next(answers[h]) for h in owners), strict=True)
     places = np.concatenate([s.index_p[s.rollouts.prompt_B] for s in pending])
     samples = np.concatenate([s.rollouts.sample_B for s in pending])
     order = np.lexsort((samples, places))
     columns = zip(*(_fields(sent.rollouts) for sent in pending), strict=True)
     joined = [np.concatenate(column)[order] for column in columns]
     rollouts = Rollouts(*joined).replace(prompt_B=places[order])
-    texts = [t for sent in pending for t in sent.texts]
     n_prompts = len(np.unique(places))
     verdict = make_verdict([results[i] for i in order], n_prompts)
     return rollouts, verdict, [texts[i] for i in order]
+
+  def _hosts(self, place_B: np.ndarray) -> np.ndarray:
+    """Which host asks about the prompts in these places."""
+    count = hosts.count() if self._asking == 'each' else 1
+    return place_B % count
+
+
+def _answers(
+  pending: Sequence[_Sent], give_up: Callable[[], None]
+) -> list[tuple[str, dict]]:
+  """Text and result of this host's rows, once all are there."""
+  waiting = {sent.future for sent in pending}
+  while waiting:
+    give_up()
+    _, waiting = wait(waiting, timeout=POLL_S)
+  return [
+    pair
+    for sent in pending
+    for pair in zip(sent.texts, sent.results(), strict=True)
+  ]
+
+
+def _nothing() -> Future[list[dict]]:
+  """What nobody was asked is answered."""
+  future: Future[list[dict]] = Future()
+  future.set_result([])
+  return future
 
 
 def _fields(rollouts: Rollouts) -> list[np.ndarray]:

@@ -18,7 +18,25 @@ ROOT = Path(__file__).resolve().parents[2]
 TOY_JOB = """
 import json, pathlib
 import gin
+import numpy as np
 from srpo_jax.core import config, hosts
+from srpo_jax.srpo import history
+from srpo_jax.train import checkpoint, snapshot
+
+class Silent(Exception):
+  pass
+
+def whole():
+  import jax
+  from srpo_jax.core import mesh
+  given = np.arange(8)
+  placed = mesh.put_batch(mesh.make_mesh((4, 1, 1)), given)
+  shapes = {shard.data.shape for shard in placed.addressable_shards}
+  return [hosts.fetch(placed).tolist(), sorted(shapes)]
+
+def agree(kept):
+  return checkpoint.check_agreement(snapshot.Snapshot(
+    None, history.empty(), np.array(kept), snapshot.Position(step=3)))
 
 def refused(call, *args):
   try:
@@ -44,6 +62,12 @@ def toy(workdir, *, steps=gin.REQUIRED):
     'together': hosts.together(lambda a: a + i, 10),
     'wrong': refused(
       hosts.together, on_second, config.ConfigError('x.gin: no')),
+    'passed': refused(lambda: hosts.together(
+      on_second, Silent('gone'), passed=(Silent,))),
+    'first': hosts.on_first(lambda: i),
+    'whole': whole(),
+    'agree': refused(agree, [1, 2]),
+    'apart': refused(agree, [1, 2 + i]),
     'broken': refused(hosts.together, on_second, KeyError('odd')),
     'same': refused(hosts.same_everywhere, 'text', 'one'),
     'differs': refused(hosts.same_everywhere, 'text', f'one\\ntwo {i}'),
@@ -119,6 +143,20 @@ def test_values_go_round(talked):
     assert t['any'] == [True, False]
     assert t['together'] == 10 + i
     assert t['same'] is None
+    assert t['first'] == [0, None][i]
+
+
+def test_arrays_are_cut_over_both_and_come_back_whole(talked):
+  _, told = talked
+  for t in told:
+    assert t['whole'] == [list(range(8)), [[2]]]
+
+
+def test_hosts_that_come_apart_are_caught(talked):
+  _, told = talked
+  for t in told:
+    assert t['agree'] is None
+    assert 'after step 3 host 1 has another kept than host 0' in t['apart']
 
 
 def test_what_stops_one_stops_all(talked):
@@ -126,6 +164,8 @@ def test_what_stops_one_stops_all(talked):
   assert told[0]['wrong'] == 'ConfigError: host 1: x.gin: no'
   assert told[1]['wrong'] == 'ConfigError: x.gin: no'
   assert told[0]['broken'] == "RuntimeError: host 1: KeyError('odd')"
+  assert told[0]['passed'] == 'Silent: host 1: gone'
+  assert told[1]['passed'] == 'Silent: gone'
   assert statuses == [75, 75]
   assert 'host 1: step 3' in said[0]
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.experimental import multihost_utils
 from safetensors.numpy import save_file
 
+from srpo_jax.core import hosts
 from srpo_jax.policy.config import DecoderConfig
 from srpo_jax.policy.huggingface import names as names_lib
 from srpo_jax.policy.huggingface.config_json import config_to_json
@@ -113,10 +113,7 @@ def _fetch(x, i: int | None = None) -> np.ndarray:
   """An array, or its layer i, on every host."""
   if isinstance(x, np.ndarray):
     return x if i is None else x[i]
-  one = x if i is None else _layer(x, i)
-  if one.is_fully_addressable:
-    return np.asarray(one)
-  return multihost_utils.process_allgather(one, tiled=True)
+  return hosts.fetch(x if i is None else _layer(x, i))
 
 
 def _write_json(folder: Path, raw: dict, where: dict, dtype) -> None:
