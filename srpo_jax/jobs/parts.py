@@ -227,12 +227,13 @@ def build(
     sampler, rollout_shardings = make_rollout_side(
       settings, decoder, rollout_mesh, tokenizer
     )
+  optimizer = settings.optimizer()
   # All that can be refused has been; from here on the workdir is written to.
   # The service starts in its own process while this one compiles.
   scorer = make_scorer(
     settings, data.has_code, tokenizer, template, workdir, stack
   )
-  optimizer, shape = settings.optimizer(), packed_shape(settings, mesh)
+  shape = packed_shape(settings, mesh)
   initial.save_identity(workdir, source, decoder, tokenizer)
   update = make_update(
     policy,
