@@ -246,13 +246,14 @@ def build(
     sampler, rollout_shardings = make_rollout_side(
       settings, decoder, rollout_mesh, tokenizer
     )
+  optimizer = settings.optimizer()
   # All that can be refused has been; from here on the workdir is written to.
   # The service starts in its own process while this one compiles.
   scorer = hosts.together(
     functools.partial(make_scorer, asking=settings.reward_hosts),
     *(settings, data.has_code, tokenizer, template, workdir, stack),
   )
-  optimizer, shape = settings.optimizer(), packed_shape(settings, mesh)
+  shape = packed_shape(settings, mesh)
   hosts.on_first(initial.save_identity, workdir, source, decoder, tokenizer)
   update = make_update(
     policy,

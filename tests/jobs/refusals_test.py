@@ -61,6 +61,7 @@ def refuse(tmp_path, capsys, monkeypatch):
     ('TEMPERATURE=hot', "TEMPERATURE = 'hot', but it must be a number"),
     ('TOP_P=1.5', 'TOP_P = 1.5, but it must be a number from 0 to 1'),
     ('COMPUTE_DTYPE=float8', "COMPUTE_DTYPE = 'float8', but it must be one"),
+    ('MOMENT_DTYPE=float16', "MOMENT_DTYPE = 'float16', but it must be one"),
     ('HISTORY=3', 'HISTORY = 3, but it must be a function'),
     ('REFILL=3', 'REFILL = 3, but it must be a function'),
     ('TEMPLATE=3', 'TEMPLATE = 3, but it must be a function'),
@@ -113,6 +114,11 @@ def test_a_wrong_value_names_itself_and_the_remedy(refuse, override, wanted):
   if ' = ' in wanted and 'must' in wanted:
     assert 'command line' in line
     assert '--gin.' in line
+
+
+def test_a_decay_that_moments_in_bfloat16_would_lose(refuse):
+  line = refuse('MOMENT_DTYPE=bfloat16', 'adamw.b2=0.999')
+  assert 'adamw.b2 = 0.999, but it must be at most 0.99609375' in line
 
 
 def test_a_buffer_longer_than_the_responses(refuse):
