@@ -131,10 +131,17 @@ def put_batch(mesh: Mesh, tree, rules: Rules = RULES):
 
   def put(x):
     x = np.asarray(x)
-    logical = ('batch', 'tokens', *(None,) * x.ndim)[: x.ndim]
-    return jax.device_put(x, sharding(mesh, logical, x.shape, rules))
+    return jax.device_put(x, of_batch(mesh, x.shape, rules))
 
   return jax.tree.map(put, tree)
+
+
+def of_batch(
+  mesh: Mesh, shape: tuple[int, ...], rules: Rules = RULES
+) -> NamedSharding:
+  """Where an array [batch, tokens, ..] lies."""
+  logical = ('batch', 'tokens', *(None,) * len(shape))[: len(shape)]
+  return sharding(mesh, logical, shape, rules)
 
 
 def replicated(mesh: Mesh) -> NamedSharding:

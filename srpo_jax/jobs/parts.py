@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jax
+import optax
 from jax.sharding import Mesh
 
 from srpo_jax.core import config, keys
@@ -65,7 +66,9 @@ class Parts(NamedTuple):
   scorer: Scorer
 
 
-def device_mesh(shape: tuple[int, ...], devices=None) -> Mesh:
+def device_mesh(
+  shape: tuple[int, ...], devices=None, which: str = 'left by ROLLOUT_MESH'
+) -> Mesh:
   """The mesh over these devices (None: all of them), if it fits them."""
   n = jax.device_count() if devices is None else len(devices)
   try:
@@ -73,7 +76,7 @@ def device_mesh(shape: tuple[int, ...], devices=None) -> Mesh:
   except (ValueError, ZeroDivisionError) as error:
     raise config.ConfigError(
       f'MESH = {shape} does not fit the {n} devices that are '
-      f'{"here" if devices is None else "left by ROLLOUT_MESH"}; '
+      f'{"here" if devices is None else which}; '
       "try --gin.MESH='(-1, 1, 1)'"
     ) from error
 
@@ -198,6 +201,38 @@ def make_sampler(settings, policy, tokenizer, mesh, group_size) -> Sampler:
   return settings.sampler(policy, sampling, group_size, mesh)
 
 
+class Programs(NamedTuple):
+  """What runs on the devices of the update; nothing is compiled yet.
+
+  rehearse.gin makes them too, for devices that are not there.
+  """
+
+  policy: Policy
+  optimizer: optax.GradientTransformation
+  packing: packing.Shape
+  sampler: Sampler
+  update: Update
+
+
+def make_programs(settings, decoder, mesh, tokenizer) -> Programs:
+  """The policy of a decoder, its sampler and its update on a mesh."""
+  policy = make_policy(decoder, mesh, remat=settings.remat)
+  optimizer, shape = settings.optimizer(), packed_shape(settings, mesh)
+  update = make_update(
+    policy,
+    optimizer,
+    settings.loss,
+    mesh,
+    temperature=settings.temperature,
+    micro_rows=shape.micro_rows,
+    old=as_stored if settings.updates_per_rollout > 1 else its_own,
+    importance=settings.importance,
+  )
+  size = settings.group_size
+  sampler = make_sampler(settings, policy, tokenizer, mesh, size)
+  return Programs(policy, optimizer, shape, sampler, update)
+
+
 def build(
   settings: Settings, workdir: Path, stack: contextlib.ExitStack
 ) -> tuple[Parts, Start]:
@@ -220,9 +255,9 @@ def build(
     export_dtype(source.identity, settings.export_dtype)
   jax.config.update('jax_default_matmul_precision', settings.matmul_precision)
   mesh, rollout_mesh = make_device_meshes(settings)
-  policy = make_policy(decoder, mesh, remat=settings.remat)
-  of_size = functools.partial(make_sampler, settings, policy, tokenizer, mesh)
-  sampler, rollout_shardings = of_size(settings.group_size), None
+  made = make_programs(settings, decoder, mesh, tokenizer)
+  policy, optimizer = made.policy, made.optimizer
+  sampler, rollout_shardings = made.sampler, None
   if rollout_mesh is not None:
     sampler, rollout_shardings = make_rollout_side(
       settings, decoder, rollout_mesh, tokenizer
@@ -232,18 +267,7 @@ def build(
   scorer = make_scorer(
     settings, data.has_code, tokenizer, template, workdir, stack
   )
-  optimizer, shape = settings.optimizer(), packed_shape(settings, mesh)
   initial.save_identity(workdir, source, decoder, tokenizer)
-  update = make_update(
-    policy,
-    optimizer,
-    settings.loss,
-    mesh,
-    temperature=settings.temperature,
-    micro_rows=shape.micro_rows,
-    old=as_stored if settings.updates_per_rollout > 1 else its_own,
-    importance=settings.importance,
-  )
   parts = Parts(
     data=data,
     tokenizer=tokenizer,
@@ -252,9 +276,11 @@ def build(
     rollout_shardings=rollout_shardings,
     policy=policy,
     sampler=sampler,
-    eval_sampler=of_size(settings.eval_samples),
-    packing=shape,
-    update=update,
+    eval_sampler=make_sampler(
+      settings, policy, tokenizer, mesh, settings.eval_samples
+    ),
+    packing=made.packing,
+    update=made.update,
     fresh_optimizer=make_fresh_optimizer(policy, optimizer, mesh),
     scorer=scorer,
   )
