@@ -170,8 +170,10 @@ def refuse_exhausted(error, settings, of, rows, topology, margin) -> None:
     raise error
   order = ('update', 'begin', 'start', 'fit', 'chunk')
   name = order[min(len(rows), len(order) - 1)]
-  found = re.search(r'\(?(\d+\.\d+)G\)? exceeds', str(error))
-  needs = float(found[1]) * rehearse_results.GIB if found else 0
+  found = re.search(
+    r'Used (\d+\.\d+)G of|temporaries \((\d+\.\d+)G\)', str(error)
+  )
+  needs = float(found[1] or found[2]) * rehearse_results.GIB if found else None
   parts, asked = parts_of(of, []), asked_of(settings, of)
   refuse(name, needs, parts, asked, topology, margin)
 
@@ -185,8 +187,8 @@ def refuse(name, needs, parts, asked, topology, margin) -> None:
   hbm = CHIPS[topology.partition(':')[0]].hbm
   room, gib = hbm * (1 - margin), rehearse_results.GIB
   remedy = rehearse_results.advice(name, parts, asked, room)
+  size = 'more than' if needs is None else f'{needs / gib:.1f} GiB of'
   raise config.ConfigError(
-    f'{topology}: {name} needs {needs / gib:.1f} GiB of the '
-    f'{hbm / gib:.0f} GiB of a chip, of which MARGIN = {margin:g} leaves '
-    f'{room / gib:.1f}; try {remedy}'
+    f'{topology}: {name} needs {size} the {hbm / gib:.0f} GiB of a chip, of '
+    f'which MARGIN = {margin:g} leaves {room / gib:.1f}; try {remedy}'
   )

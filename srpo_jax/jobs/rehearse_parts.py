@@ -77,6 +77,8 @@ def use_libtpu() -> None:
     )
   # Or it would ask Google Cloud's metadata server what machine this is.
   os.environ.setdefault('TPU_SKIP_MDS_QUERY', '1')
+  # No chip is taken, so a second rehearsal may go on beside this one.
+  os.environ.setdefault('ALLOW_MULTIPLE_LIBTPU_LOAD', '1')
   jax.config.update('jax_platforms', 'cpu')
 
 

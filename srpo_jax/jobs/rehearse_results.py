@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 GIB = 2**30
+FULL = 0.95  # of the room: beyond, no shorter response helps; our choice
 
 
 class Chip(NamedTuple):
@@ -131,8 +132,7 @@ def advice(row_name: str, parts: Parts, asked: Asked, room: float) -> str:
     asked: what was asked.
     room: bytes that may be used.
   """
-  state = parts.params + parts.moments
-  if state > room / 2 and state > parts.ring:
+  if fixed(row_name, parts) > FULL * room:
     return _of_state(parts)
   if row_name in ('update', 'score'):
     return _of_update(asked)
@@ -141,11 +141,21 @@ def advice(row_name: str, parts: Parts, asked: Asked, room: float) -> str:
   return _of_cache(asked)
 
 
+def fixed(row_name: str, parts: Parts) -> int:
+  """Bytes that stay however short responses are.
+
+  An update has the gradient of a micro-batch and the sum of those before; a
+  draw has parameters of its own.
+  """
+  copies = 2 if row_name == 'update' else 1
+  return parts.moments + (1 + copies) * parts.params
+
+
 def _of_state(parts: Parts) -> str:
   less = 'more fsdp or tensor in MESH, that is more chips'
-  if parts.moments > parts.params:
-    return f'{less}; or --gin_file=lora.gin'
-  return less
+  if parts.moments >= 2 * parts.params:
+    return f"--gin.MOMENTS_DTYPE='bfloat16' or {less}"
+  return f'--gin_file=lora.gin or {less}'
 
 
 def _of_update(asked: Asked) -> str:
