@@ -13,6 +13,7 @@ from pathlib import Path
 
 import gin
 import jax
+import jax.numpy as jnp
 
 from srpo_jax.core import config
 from srpo_jax.core import mesh as mesh_lib
@@ -24,6 +25,9 @@ from srpo_jax.jobs.settings import Settings
 from srpo_jax.sampler.ahead import Program, bytes_of, returned
 
 NAME = 'rehearse.json'
+# How often a round of a program reads the weights: an update forward, forward
+# again and backward.
+READS = {'update': 3, 'score': 1, 'begin': 1, 'chunk': 1, 'draw': 1}
 
 
 @gin.configurable
@@ -54,7 +58,7 @@ def rehearse(
   begun = time.monotonic()
   try:
     for program in rehearse_parts.compiled(settings, of):
-      rows.append(row_of(program, of.mesh.size, time.monotonic() - begun))
+      rows.append(row_of(program, of, time.monotonic() - begun))
       print(f'{program.name}: {rows[-1].compile_s:.0f} s', flush=True)
       begun = time.monotonic()
       ring.append(program)
@@ -93,10 +97,10 @@ def check(settings: Settings, topology, margin) -> None:
   )
 
 
-def row_of(program: Program, chips: int, compile_s: float) -> Row:
+def row_of(program: Program, of: Rehearsal, compile_s: float) -> Row:
   """What a program takes of a chip."""
   memory = program.compiled.memory_analysis()
-  work = work_of(program.jaxpr, program.trips)
+  work, chips = work_of(program.jaxpr, program.trips), of.mesh.size
   return Row(
     name=program.name,
     argument=memory.argument_size_in_bytes,
@@ -106,9 +110,21 @@ def row_of(program: Program, chips: int, compile_s: float) -> Row:
     peak=memory.peak_memory_in_bytes,
     beside=program.beside,
     flops=work.flops / chips,
-    moved=work.bytes / chips,
+    moved=work.bytes / chips + weights_again(program, of),
     compile_s=compile_s,
   )
+
+
+def weights_again(program: Program, of: Rehearsal) -> float:
+  """Bytes of weights that a chip reads beyond its even share of all products.
+
+  Each shard of the batch reads all weights but for what `tensor` cuts.
+  """
+  count = sum(x.size for x in jax.tree.leaves(of.state.params))
+  size = count * jnp.dtype(of.decoder.compute_dtype).itemsize
+  share = 1 / mesh_lib.shards(of.mesh, 'mlp') - 1 / of.mesh.size
+  rounds = program.trips[0] if program.trips else 1
+  return READS.get(program.name, 0) * rounds * size * share
 
 
 def asked_of(settings: Settings, of: Rehearsal) -> Asked:

@@ -216,7 +216,8 @@ def lines(results: dict) -> list[str]:
 
 ASSUMED = (
   'FLOPs and bytes are those of products, counted in the jaxpr with every '
-  "loop's rounds, divided evenly over the chips;",
+  "loop's rounds, spread evenly over the chips; each shard of the batch reads "
+  'all weights;',
   'at the peak of bfloat16 products and of HBM; nothing for what passes '
   'between chips, for the host, or for verdicts.',
 )
