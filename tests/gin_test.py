@@ -10,7 +10,7 @@ from srpo_jax import main
 from srpo_jax.core import config
 from srpo_jax.data.builders import sets
 from srpo_jax.data.builders.published import PUBLISHED
-from srpo_jax.jobs import gguf_policy
+from srpo_jax.jobs import bench_shapes, gguf_policy
 
 GIN = Path(__file__).resolve().parents[1] / 'gin'
 # A file that includes a job is one; these are for adding to one.
@@ -23,6 +23,7 @@ EVALS = sorted(
 BASELINES = sorted(p.stem for p in (GIN / 'baselines').glob('*.gin'))
 
 PROMPTS = sorted(p.stem for p in (GIN / 'prompts').glob('*.gin'))
+MESHES = sorted(p.stem for p in (GIN / 'mesh').glob('*.gin'))
 MODELS = sorted(p.stem for p in (GIN / 'models').glob('*.gin'))
 
 # DESIGN.md section 6: macros that every training job understands.
@@ -69,10 +70,21 @@ def test_every_baseline_resolves_and_says_its_source(name, job, capsys):
 def test_every_model_resolves_and_names_its_package(name, job, capsys):
   flags = [f'--gin_file={job}', f'--gin_file=models/{name}.gin', '--dry_run']
   assert main.main(flags) == 0
-  assert "INIT_FROM = 'package:" in capsys.readouterr().out
+  assert 'INIT_FROM = ' in capsys.readouterr().out
+  if gin.query_parameter('%INIT_FROM') in bench_shapes.KNOWN:  # from the Hub
+    return
   package = gin.query_parameter('%INIT_FROM').split(':')[1].split('/')[0]
   comment = (GIN / 'models' / f'{name}.gin').read_text().split('\n\n')[0]
   assert gguf_policy.INSTALL[package] in comment
+
+
+@pytest.mark.parametrize('job', ['stage1.gin', 'rehearse.gin'])
+@pytest.mark.parametrize('name', MESHES)
+def test_every_mesh_goes_with_training_and_rehearsal(name, job, capsys):
+  model = '--gin_file=models/qwen2_5_7b.gin'
+  flags = [f'--gin_file={job}', model, f'--gin_file=mesh/{name}.gin']
+  assert main.main([*flags, '--dry_run']) == 0
+  assert 'MESH = (1, ' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize('name', PROMPTS)
@@ -103,7 +115,9 @@ def test_every_set_to_train_on_has_a_file():
 
 
 def test_the_promised_models_are_there():
-  assert {'smollm2_135m', 'gemma3_270m'} <= set(MODELS)
+  qwen = {f'qwen2_5_{size}' for size in ('1_5b', '7b', '32b')}
+  assert {'smollm2_135m', 'gemma3_270m', *qwen} <= set(MODELS)
+  assert {'v6e_1', 'v6e_4x4', 'v6e_16x16', 'v5p_4x4x8'} <= set(MESHES)
 
 
 # Macros that say how each set is asked.

@@ -134,14 +134,21 @@ def put_batch(mesh: Mesh, tree, rules: Rules = RULES):
 
   def put(x):
     x = np.asarray(x)
-    logical = ('batch', 'tokens', *(None,) * x.ndim)[: x.ndim]
-    place = sharding(mesh, logical, x.shape, rules)
+    place = of_batch(mesh, x.shape, rules)
     if place.is_fully_addressable:
       return jax.device_put(x, place)
     # device_put would have the hosts compare their whole arrays first.
     return jax.make_array_from_callback(x.shape, place, lambda cut: x[cut])
 
   return jax.tree.map(put, tree)
+
+
+def of_batch(
+  mesh: Mesh, shape: tuple[int, ...], rules: Rules = RULES
+) -> NamedSharding:
+  """Where an array [batch, tokens, ..] lies."""
+  logical = ('batch', 'tokens', *(None,) * len(shape))[: len(shape)]
+  return sharding(mesh, logical, shape, rules)
 
 
 def replicated(mesh: Mesh) -> NamedSharding:

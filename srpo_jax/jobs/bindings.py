@@ -92,5 +92,8 @@ for function in (
   bench_shapes.shape_30m,
   bench_shapes.shape_135m,
   bench_shapes.shape_500m,
+  bench_shapes.shape_1_5b,
+  bench_shapes.shape_7b,
+  bench_shapes.shape_32b,
 ):
   gin.external_configurable(function)

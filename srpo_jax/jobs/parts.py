@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jax
+import optax
 from jax.sharding import Mesh
 
 from srpo_jax.core import config, hosts, keys
@@ -66,7 +67,9 @@ class Parts(NamedTuple):
   scorer: Scorer
 
 
-def device_mesh(shape: tuple[int, ...], devices=None) -> Mesh:
+def device_mesh(
+  shape: tuple[int, ...], devices=None, which: str = 'left by ROLLOUT_MESH'
+) -> Mesh:
   """The mesh over these devices (None: all of them), if it fits them."""
   n = jax.device_count() if devices is None else len(devices)
   try:
@@ -74,7 +77,7 @@ def device_mesh(shape: tuple[int, ...], devices=None) -> Mesh:
   except (ValueError, ZeroDivisionError) as error:
     raise config.ConfigError(
       f'MESH = {shape} does not fit the {n} devices that are '
-      f'{"here" if devices is None else "left by ROLLOUT_MESH"}; '
+      f'{"here" if devices is None else which}; '
       "try --gin.MESH='(-1, 1, 1)'"
     ) from error
 
@@ -199,6 +202,38 @@ def make_sampler(settings, policy, tokenizer, mesh, group_size) -> Sampler:
   return settings.sampler(policy, sampling, group_size, mesh)
 
 
+class Programs(NamedTuple):
+  """What runs on the devices of the update; nothing is compiled yet.
+
+  rehearse.gin makes them too, for devices that are not there.
+  """
+
+  policy: Policy
+  optimizer: optax.GradientTransformation
+  packing: packing.Shape
+  sampler: Sampler
+  update: Update
+
+
+def make_programs(settings, decoder, mesh, tokenizer) -> Programs:
+  """The policy of a decoder, its sampler and its update on a mesh."""
+  policy = make_policy(decoder, mesh, remat=settings.remat)
+  optimizer, shape = settings.optimizer(), packed_shape(settings, mesh)
+  update = make_update(
+    policy,
+    optimizer,
+    settings.loss,
+    mesh,
+    temperature=settings.temperature,
+    micro_rows=shape.micro_rows,
+    old=as_stored if settings.updates_per_rollout > 1 else its_own,
+    importance=settings.importance,
+  )
+  size = settings.group_size
+  sampler = make_sampler(settings, policy, tokenizer, mesh, size)
+  return Programs(policy, optimizer, shape, sampler, update)
+
+
 class _Read(NamedTuple):
   """What is known from files alone."""
 
@@ -239,32 +274,20 @@ def build(
   )
   jax.config.update('jax_default_matmul_precision', settings.matmul_precision)
   mesh, rollout_mesh = make_device_meshes(settings)
-  policy = make_policy(decoder, mesh, remat=settings.remat)
-  of_size = functools.partial(make_sampler, settings, policy, tokenizer, mesh)
-  sampler, rollout_shardings = of_size(settings.group_size), None
+  made = make_programs(settings, decoder, mesh, tokenizer)
+  policy, optimizer = made.policy, made.optimizer
+  sampler, rollout_shardings = made.sampler, None
   if rollout_mesh is not None:
     sampler, rollout_shardings = make_rollout_side(
       settings, decoder, rollout_mesh, tokenizer
     )
-  optimizer = settings.optimizer()
   # All that can be refused has been; from here on the workdir is written to.
   # The service starts in its own process while this one compiles.
   scorer = hosts.together(
     functools.partial(make_scorer, asking=settings.reward_hosts),
     *(settings, data.has_code, tokenizer, template, workdir, stack),
   )
-  shape = packed_shape(settings, mesh)
   hosts.on_first(initial.save_identity, workdir, source, decoder, tokenizer)
-  update = make_update(
-    policy,
-    optimizer,
-    settings.loss,
-    mesh,
-    temperature=settings.temperature,
-    micro_rows=shape.micro_rows,
-    old=as_stored if settings.updates_per_rollout > 1 else its_own,
-    importance=settings.importance,
-  )
   parts = Parts(
     data=data,
     tokenizer=tokenizer,
@@ -273,9 +296,11 @@ def build(
     rollout_shardings=rollout_shardings,
     policy=policy,
     sampler=sampler,
-    eval_sampler=of_size(settings.eval_samples),
-    packing=shape,
-    update=update,
+    eval_sampler=make_sampler(
+      settings, policy, tokenizer, mesh, settings.eval_samples
+    ),
+    packing=made.packing,
+    update=made.update,
     fresh_optimizer=make_fresh_optimizer(policy, optimizer, mesh),
     scorer=scorer,
   )

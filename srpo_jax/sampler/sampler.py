@@ -18,6 +18,12 @@ from srpo_jax.core.config import choice, integer
 from srpo_jax.core.records import Rollouts
 from srpo_jax.policy.policy import Policy
 from srpo_jax.policy.slot_cache import KEEP
+from srpo_jax.sampler.ahead import (
+  Program,
+  asked_like,
+  batch_like,
+  of_engine,
+)
 from srpo_jax.sampler.book import Book
 from srpo_jax.sampler.engine import Engine, Plan, make_engine
 from srpo_jax.sampler.sampling import SamplerConfig
@@ -35,10 +41,15 @@ class Sampler(NamedTuple):
     draw: (params, tokens_PL, mask_PL, key_PG) -> Rollouts of all prompts.
     stream: (params, tokens_PL, mask_PL, ids_P, visit_P, key) -> iterator of
       (indices of prompts, their Rollouts on the host), as groups finish.
+    ahead: (shapes of params, P, L) -> iterator of what a draw runs, compiled
+      for the mesh whether or not its devices are there (sampler/ahead.py).
+    given: what it was given, for a message: slots, cache, steps of a chunk.
   """
 
   draw: Callable[..., Rollouts]
   stream: Callable[..., Iterator[tuple[np.ndarray, Rollouts]]]
+  ahead: Callable[..., Iterator[Program]]
+  given: dict
 
 
 class Chunk(NamedTuple):
@@ -111,7 +122,17 @@ def slot_refill(
   def draw(params, tokens_PL, mask_PL, key_PG, **more):
     return joined(groups(params, tokens_PL, mask_PL, key_PG, **more))
 
-  return Sampler(draw=draw, stream=stream)
+  def ahead(params, P, L):
+    asked = asked_like(mesh, make_keys, P, L)
+    limit_PG = batch_like(mesh, (P, group_size), np.int32)
+    width = per_shard(slots or usual_slots(mesh, P * group_size), shards)
+    sizes = Sizes(width, config.max_new_tokens, chunk)
+    yield from of_engine(engine, sizes, params, (*asked, limit_PG))
+
+  given = {'cache': cache, 'steps': chunk}
+  if slots is not None:
+    given['slots'] = slots
+  return Sampler(draw=draw, stream=stream, ahead=ahead, given=given)
 
 
 def usual_slots(mesh: Mesh, samples: int) -> int:

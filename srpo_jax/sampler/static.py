@@ -15,6 +15,7 @@ from srpo_jax.core import keys
 from srpo_jax.core import mesh as mesh_lib
 from srpo_jax.core.records import Rollouts
 from srpo_jax.policy.policy import Policy
+from srpo_jax.sampler.ahead import asked_like, compile_ahead
 from srpo_jax.sampler.sampler import Chunk, Sampler
 from srpo_jax.sampler.sampling import SamplerConfig, sample
 
@@ -71,7 +72,12 @@ def static_batch(
       watch(Chunk(width, length, steps, int(kept.mask_BT.sum())))
     yield np.arange(len(ids_P)), kept
 
-  return Sampler(draw=draw, stream=stream)
+  def ahead(params, P, L):
+    asked = asked_like(mesh, make_keys, P, L)
+    trips = (config.max_new_tokens,)
+    yield compile_ahead('draw', draw, params, *asked, trips=trips)
+
+  return Sampler(draw=draw, stream=stream, ahead=ahead, given={})
 
 
 def cut(rollouts: Rollouts, limit_B: np.ndarray) -> Rollouts:
